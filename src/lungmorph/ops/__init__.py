@@ -1,0 +1,21 @@
+"""Mathematics of displacement fields on tensors: no grids, no files, no networks.
+
+Convention, once for the package: fields are (B, 3, D, H, W), channels (x, y, z), in voxels unless a
+function says millimetres; mapping p -> p + u(p); ``align_corners=True``.
+"""
+
+from .jacobian import jacobian_determinant, smallest_determinant
+from .sample import identity_points, sample, to_normalized
+from .warp import compose, integrate, invert, warp
+
+__all__ = [
+    "compose",
+    "identity_points",
+    "integrate",
+    "invert",
+    "jacobian_determinant",
+    "sample",
+    "smallest_determinant",
+    "to_normalized",
+    "warp",
+]

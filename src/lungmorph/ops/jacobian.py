@@ -1,0 +1,70 @@
+"""The Jacobian of a mapping x -> x + u(x): how volumes change, and where space folds."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import torch
+from torch import Tensor
+
+
+def jacobian_determinant(displacement: Tensor, spacing: tuple[float, float, float]) -> Tensor:
+    """det(I + du/dx) of the whole mapping, central differences, one-sided at the border.
+
+    Args:
+        displacement: (B, 3, D, H, W) in mm along the lattice's own axes, channels (x, y, z).
+        spacing: mm between neighbours along (x, y, z).
+
+    Returns:
+        (B, 1, D, H, W), without unit, never clipped; <= 0 means folded. A rotation of the lattice
+        does not change it, so components along the world axes of a turned grid must first be turned
+        into the grid's own axes.
+    """
+    return _determinant(_gradients(displacement, spacing))
+
+
+def smallest_determinant(displacement: Tensor, spacing: tuple[float, float, float]) -> Tensor:
+    """The smallest of the eight one-sided determinants of every voxel.
+
+    Convention and shapes as in :func:`jacobian_determinant`. Central differences can miss a fold
+    between neighbours; all eight combinations of forward and backward differences being positive is
+    the stricter condition (Karacali & Davatzikos 2004).
+    """
+    sides = []
+    for axis, step in enumerate(spacing):
+        dim = 4 - axis
+        size = displacement.shape[dim]
+        if size == 1:
+            zero = torch.zeros_like(displacement)
+            sides.append((zero, zero))
+            continue
+        diff = displacement.diff(dim=dim) / step
+        ahead = torch.cat((diff, diff.narrow(dim, size - 2, 1)), dim=dim)
+        behind = torch.cat((diff.narrow(dim, 0, 1), diff), dim=dim)
+        sides.append((ahead, behind))
+    smallest = None
+    for x, y, z in product(*sides):
+        det = _determinant([x, y, z])
+        smallest = det if smallest is None else torch.minimum(smallest, det)
+    assert smallest is not None
+    return smallest
+
+
+def _gradients(displacement: Tensor, spacing: tuple[float, float, float]) -> list[Tensor]:
+    """[du/dx, du/dy, du/dz], each (B, 3, D, H, W)."""
+    out = []
+    for axis, step in enumerate(spacing):
+        dim = 4 - axis
+        if displacement.shape[dim] == 1:
+            out.append(torch.zeros_like(displacement))
+        else:
+            out.append(torch.gradient(displacement, spacing=step, dim=dim)[0])
+    return out
+
+
+def _determinant(gradients: list[Tensor]) -> Tensor:
+    gx, gy, gz = gradients
+    a, d, g = (gx[:, 0] + 1), gx[:, 1], gx[:, 2]
+    b, e, h = gy[:, 0], (gy[:, 1] + 1), gy[:, 2]
+    c, f, i = gz[:, 0], gz[:, 1], (gz[:, 2] + 1)
+    return (a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))[:, None]

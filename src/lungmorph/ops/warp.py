@@ -1,0 +1,86 @@
+"""Warping, composing, integrating and inverting displacement fields.
+
+Convention of this whole package: a displacement field is a tensor (B, 3, D, H, W) in *voxels* of
+its own lattice, channels ordered (x, y, z), that is along (W, H, D). The point at voxel p maps to
+p + u(p): fields pull, so ``warp(moving, u)[p] = moving[p + u(p)]``. Outside its lattice a field
+keeps the value of the nearest voxel.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .sample import identity_points, sample, to_normalized
+
+
+def warp(
+    image: Tensor, displacement: Tensor, mode: str = "bilinear", padding: str = "border"
+) -> Tensor:
+    """``image`` (B, C, D, H, W) read at p + u(p), u = ``displacement`` (B, 3, D, H, W) in voxels.
+
+    Both share one lattice. Returns (B, C, D, H, W).
+    """
+    shape = (displacement.shape[2], displacement.shape[3], displacement.shape[4])
+    points = identity_points(shape, displacement) + to_normalized(displacement)
+    return sample(image, points, mode=mode, padding=padding)
+
+
+def compose(first: Tensor, then: Tensor) -> Tensor:
+    """The field of "``first``, then ``then``": u(p) = first(p) + then(p + first(p)), voxels.
+
+    With pulled images: ``warp(warp(m, then), first) == warp(m, compose(first, then))`` up to
+    interpolation.
+    """
+    return first + warp(then, first)
+
+
+def integrate(velocity: Tensor, steps: int = 7) -> Tensor:
+    """Exponential of a stationary velocity field by scaling and squaring.
+
+    Args:
+        velocity: (B, 3, D, H, W), voxels per unit time.
+        steps: squarings; the field is first divided by 2**steps.
+
+    Returns:
+        Displacement at time 1, (B, 3, D, H, W), voxels (Arsigny et al. 2006).
+    """
+    displacement = velocity / 2**steps
+    for _ in range(steps):
+        displacement = compose(displacement, displacement)
+    return displacement
+
+
+def invert(
+    displacement: Tensor, iterations: int = 60, tolerance: float = 1e-3
+) -> tuple[Tensor, Tensor]:
+    """The inverse field by damped fixed point: v(q) = -u(q + v(q)) (Chen et al. 2008).
+
+    The plain iteration diverges where u stretches by more than its own length; there the step of the
+    voxel is halved until its residual falls.
+
+    Args:
+        displacement: u, (B, 3, D, H, W), voxels.
+        iterations: most iterations.
+        tolerance: stop once the largest residual is below, voxels.
+
+    Returns:
+        v (B, 3, D, H, W) in voxels and the residual |v(q) + u(q + v(q))| (B, 1, D, H, W) in voxels.
+        A residual that stays large marks the places where u cannot be inverted (it folds there).
+    """
+    inverse = -displacement
+    miss = inverse + warp(displacement, inverse)
+    residual = torch.linalg.vector_norm(miss, dim=1, keepdim=True)
+    step = torch.ones_like(residual)
+    for _ in range(iterations):
+        if float(residual.max()) < tolerance:
+            break
+        trial = inverse - step * miss
+        trial_miss = trial + warp(displacement, trial)
+        trial_residual = torch.linalg.vector_norm(trial_miss, dim=1, keepdim=True)
+        better = trial_residual < residual
+        inverse = torch.where(better, trial, inverse)
+        miss = torch.where(better, trial_miss, miss)
+        step = torch.where(better, step, step / 2)
+        residual = torch.where(better, trial_residual, residual)
+    return inverse, residual

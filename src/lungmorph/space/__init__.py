@@ -1,0 +1,8 @@
+"""Where things are: grids, images, points and transforms in one world frame (ITK's LPS, mm)."""
+
+from .grid import Grid
+from .landmarks import Landmarks
+from .transform import Affine, Composite, DisplacementField, Transform
+from .volume import Volume
+
+__all__ = ["Affine", "Composite", "DisplacementField", "Grid", "Landmarks", "Transform", "Volume"]

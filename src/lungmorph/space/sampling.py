@@ -1,0 +1,65 @@
+"""Between world millimetres and the frame in which torch samples: here and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..ops.sample import sample
+from .grid import Float, Grid
+
+
+def world_points(
+    grid: Grid, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+    slab: tuple[int, int] | None = None,
+) -> Tensor:
+    """World positions (d, H, W, 3), LPS mm, of the voxel centres, or of slices ``slab`` only.
+
+    Convention: the sums run in ``dtype``; float32 is good to about 3e-5 mm at 500 mm.
+    """
+    first, last = slab or (0, grid.shape[0])
+    matrix = grid.index_to_world_matrix
+    i, j = (np.arange(n)[:, None] * matrix[:3, axis] for axis, n in enumerate(grid.size[:2]))
+    k = np.arange(first, last)[:, None] * matrix[:3, 2] + matrix[:3, 3]
+    x, y, z = (torch.as_tensor(a, dtype=dtype, device=device) for a in (i, j, k))
+    return x[None, None] + y[None, :, None] + z[:, None, None]
+
+
+def matrix_times_points(matrix: Float, points: Tensor) -> Tensor:
+    """Apply a 4x4 homogeneous matrix to points (..., 3) in the points' own dtype."""
+    linear = torch.as_tensor(matrix[:3, :3].T.copy(), dtype=points.dtype, device=points.device)
+    shift = torch.as_tensor(matrix[:3, 3].copy(), dtype=points.dtype, device=points.device)
+    return torch.addmm(shift, points.reshape(-1, 3), linear).reshape(points.shape)
+
+
+def sample_world(
+    data: Tensor, grid: Grid, points: Tensor, interpolation: str = "linear", fill: float | None = None
+) -> Tensor:
+    """Values of an image at world points, with ITK's rule for what lies inside.
+
+    Args:
+        data: (C, D, H, W) on ``grid``, floating point.
+        points: (d, h, w, 3), LPS mm.
+        interpolation: "linear" or "nearest".
+        fill: value outside the image; None continues the nearest voxel.
+
+    Returns:
+        (C, d, h, w) in the dtype of ``points``.
+
+    Convention: as in ``itk::ResampleImageFilter`` a point is inside up to half a voxel beyond the
+    outer centres, and there takes the value of the nearest centre.
+    """
+    mode = {"linear": "bilinear", "nearest": "nearest"}[interpolation]
+    normalized = matrix_times_points(grid.world_to_normalized_matrix, points)
+    values = sample(data[None].to(points.dtype), normalized[None], mode=mode, padding="border")[0]
+    if fill is None:
+        return values
+    edge = normalized.new_tensor([n / (n - 1) if n > 1 else 1.0 for n in grid.size])
+    outside = (normalized.abs() > edge + 1e-6).any(dim=-1)
+    for axis, n in enumerate(grid.size):
+        if n == 1:  # one slice: [-1, 1] cannot tell how far away a point is
+            row = grid.world_to_index_matrix[axis]
+            weights = torch.as_tensor(row[:3].copy(), dtype=points.dtype, device=points.device)
+            outside |= (points @ weights + float(row[3])).abs() > 0.5 + 1e-6
+    return values.masked_fill_(outside, fill)

@@ -1,0 +1,213 @@
+"""Mappings of the patient: affine, displacement field, and one after another.
+
+Convention (ITK's, 3D Slicer's): a transform maps *fixed* points to *moving* points, LPS mm. To warp
+the moving image, every voxel centre of the fixed grid is mapped and the moving image read there.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from ..ops.jacobian import jacobian_determinant
+from ..ops.warp import invert
+from .grid import Float, Grid
+from .landmarks import Landmarks
+from .sampling import matrix_times_points, sample_world, world_points
+from .volume import SLAB_VOXELS, Volume, warp_volume
+
+_MAPPED_FRAME = {"fixed": "moving", "moving": "fixed"}
+
+
+class Transform(ABC):
+    """Maps fixed points to moving points, LPS mm."""
+
+    @abstractmethod
+    def map_points(self, points: Tensor) -> Tensor:
+        """Points (..., 3), LPS mm -> mapped points (..., 3), in the dtype and on the device given."""
+
+    @abstractmethod
+    def inverse(self) -> Transform:
+        """The mapping back."""
+
+    @overload
+    def apply(self, points: Landmarks) -> Landmarks: ...
+    @overload
+    def apply(self, points: ArrayLike) -> Float: ...
+    def apply(self, points: Landmarks | ArrayLike) -> Landmarks | Float:
+        """Map points (..., 3), LPS mm, in float64. Landmarks of "fixed" come back as "moving"."""
+        if isinstance(points, Landmarks):
+            frame = _MAPPED_FRAME.get(points.frame, points.frame)
+            return Landmarks(self.apply(points.points), frame)
+        return self.map_points(torch.as_tensor(np.asarray(points, dtype=np.float64))).numpy()
+
+    def warp(self, volume: Volume, grid: Grid, fill: float | None = None) -> Volume:
+        """``volume`` (of the moving frame) seen on ``grid`` (of the fixed frame).
+
+        Linear interpolation for images, nearest for masks. ``fill`` is the value where the mapped
+        point leaves the volume; None continues the nearest voxel, except for masks (False).
+        """
+        return warp_volume(volume, grid, self, fill=fill)
+
+    def displacement_on(self, grid: Grid) -> DisplacementField:
+        """The same mapping as displacements at the centres of ``grid``."""
+        depth, height, width = grid.shape
+        data = torch.empty((3, *grid.shape), dtype=torch.float32)
+        step = max(1, SLAB_VOXELS // (height * width))
+        for first in range(0, depth, step):
+            last = min(first + step, depth)
+            points = world_points(grid, slab=(first, last))
+            data[:, first:last] = (self.map_points(points) - points).movedim(-1, 0)
+        return DisplacementField(data, grid)
+
+
+@dataclass(frozen=True)
+class Affine(Transform):
+    """x -> A x + t with a 4x4 homogeneous ``matrix``, LPS mm, float64."""
+
+    matrix: Float
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.matrix, dtype=np.float64)
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+            raise ValueError("an affine transform is a finite 4x4 matrix")
+        if not np.allclose(matrix[3], (0, 0, 0, 1)) or abs(np.linalg.det(matrix)) < 1e-9:
+            raise ValueError("an affine transform ends in the row 0 0 0 1 and can be inverted")
+        object.__setattr__(self, "matrix", matrix)
+
+    @classmethod
+    def identity(cls) -> Affine:
+        return cls(np.eye(4))
+
+    @classmethod
+    def from_parts(cls, linear: ArrayLike, translation: ArrayLike) -> Affine:
+        """From a 3x3 matrix and a shift in mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = linear
+        matrix[:3, 3] = translation
+        return cls(matrix)
+
+    @property
+    def linear(self) -> Float:
+        return self.matrix[:3, :3]
+
+    @property
+    def translation(self) -> Float:
+        return self.matrix[:3, 3]
+
+    def map_points(self, points: Tensor) -> Tensor:
+        return matrix_times_points(self.matrix, points)
+
+    def inverse(self) -> Affine:
+        return Affine(np.linalg.inv(self.matrix))
+
+    def after(self, first: Affine) -> Affine:
+        """The affine that does ``first`` and then this."""
+        return Affine(self.matrix @ first.matrix)
+
+
+@dataclass(frozen=True)
+class DisplacementField(Transform):
+    """x -> x + u(x): ``data`` (3, D, H, W) float32, mm along the *world* axes (x, y, z), on ``grid``.
+
+    Convention: linear interpolation between centres. As in ``itk::DisplacementFieldTransform`` the
+    displacement is zero beyond half a voxel outside the outer centres, so a field should cover every
+    point that it is used on.
+    """
+
+    data: Tensor
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if tuple(self.data.shape) != (3, *self.grid.shape):
+            raise ValueError(
+                f"displacements of shape {tuple(self.data.shape)} on a grid of {self.grid.shape}"
+            )
+
+    def map_points(self, points: Tensor) -> Tensor:
+        flat = points.reshape(1, 1, -1, 3) if points.ndim != 4 else points
+        found = sample_world(self.data.to(points.device), self.grid, flat, fill=0.0)
+        return points + found.movedim(0, -1).reshape(points.shape)
+
+    def displacement_on(self, grid: Grid) -> DisplacementField:
+        return self if grid.same_as(self.grid, 1e-6) else super().displacement_on(grid)
+
+    def inverse(self, grid: Grid | None = None) -> DisplacementField:
+        """The field back, by fixed point. See :meth:`inverse_with_residual`."""
+        return self.inverse_with_residual(grid)[0]
+
+    def inverse_with_residual(
+        self, grid: Grid | None = None, iterations: int = 60, tolerance: float = 0.01
+    ) -> tuple[DisplacementField, Volume]:
+        """The field that leads back, and how well.
+
+        Args:
+            grid: where to give it (a grid over the moving image); by default this field's own grid,
+                shifted by the mean displacement.
+            iterations: most iterations.
+            tolerance: stop when no point is missed by more, mm.
+
+        Returns:
+            The inverse on ``grid``, and the distance in mm by which each point of it, mapped there
+            and back, misses itself. Where ``grid`` reaches beyond this field, the field is continued
+            by its nearest displacement.
+        """
+        # A common shift (scanner frames can lie decimetres apart) is taken out first, so that both
+        # fields of the iteration live on one lattice.
+        shift = self.data.double().mean(dim=(1, 2, 3)).numpy()
+        target = grid or _shifted(self.grid, shift)
+        lattice = _shifted(target, -shift)
+        points = world_points(lattice)
+        around = self.data - torch.as_tensor(shift, dtype=torch.float32)[:, None, None, None]
+        field = sample_world(around, self.grid, points)
+        # from mm along the world axes to voxels along the lattice's axes, and back
+        turn = np.asarray(lattice.direction)
+        step = np.asarray(lattice.spacing)
+        voxels = _turn(field, turn.T / step[:, None])
+        found, residual = invert(
+            voxels[None], iterations=iterations, tolerance=tolerance / float(step.max())
+        )
+        back = _turn(found[0], turn * step)
+        back -= torch.as_tensor(shift, dtype=torch.float32)[:, None, None, None]
+        miss = residual[0, 0] * float(step.max())
+        return DisplacementField(back, target), Volume(miss, target)
+
+    def jacobian(self, grid: Grid | None = None) -> Volume:
+        """det of the whole mapping (1 = volume kept, <= 0 = folded), on ``grid`` or the field's own."""
+        field = self if grid is None else self.displacement_on(grid)
+        along_axes = _turn(field.data, np.asarray(field.grid.direction).T)
+        return Volume(
+            jacobian_determinant(along_axes[None], field.grid.spacing)[0, 0], field.grid
+        )
+
+
+@dataclass(frozen=True)
+class Composite(Transform):
+    """One transform after another; ``parts[0]`` acts on the point first."""
+
+    parts: Sequence[Transform]
+
+    def map_points(self, points: Tensor) -> Tensor:
+        for part in self.parts:
+            points = part.map_points(points)
+        return points
+
+    def inverse(self) -> Composite:
+        return Composite([part.inverse() for part in reversed(self.parts)])
+
+
+def _shifted(grid: Grid, shift: Float) -> Grid:
+    return Grid(grid.size, grid.spacing, tuple(np.asarray(grid.origin) + shift), grid.direction)
+
+
+def _turn(vectors: Tensor, matrix: Float) -> Tensor:
+    """Apply a 3x3 matrix to the channels of (3, D, H, W)."""
+    turn = torch.as_tensor(matrix.copy(), dtype=vectors.dtype, device=vectors.device)
+    return (turn @ vectors.reshape(3, -1)).reshape(vectors.shape)

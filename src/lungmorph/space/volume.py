@@ -1,0 +1,75 @@
+"""A scalar image and where it lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .grid import Grid
+from .sampling import sample_world, world_points
+
+#: Points mapped at a time: bounds the memory of resampling, whatever the size of the image.
+SLAB_VOXELS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A 3D scalar image: ``data`` (D, H, W) = (z, y, x) on ``grid``.
+
+    ``data`` is a floating point tensor (CT in HU), an integer tensor (labels) or a bool tensor (mask).
+
+    Raises:
+        ValueError: the shape of the data is not that of the grid.
+    """
+
+    data: Tensor
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if tuple(self.data.shape) != self.grid.shape:
+            raise ValueError(
+                f"data of shape {tuple(self.data.shape)} on a grid of shape {self.grid.shape} (z, y, x)"
+            )
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether the values are labels, which may not be averaged."""
+        return not self.data.dtype.is_floating_point
+
+    def resample(self, grid: Grid, fill: float | None = None) -> Volume:
+        """The image on another grid; linear for images, nearest for masks.
+
+        ``fill``: value outside the image; None continues the nearest voxel (False for a mask).
+        """
+        from .transform import Affine
+
+        return Affine.identity().warp(self, grid, fill=fill)
+
+    def crop_to(self, grid: Grid) -> Volume:
+        """Cut out ``grid``, a :meth:`Grid.crop` of this volume's own grid that lies inside it."""
+        start = self.grid.to_index(grid.origin).round().astype(int)
+        i, j, k = (int(v) for v in start)
+        d, h, w = grid.shape
+        return Volume(self.data[k : k + d, j : j + h, i : i + w], grid)
+
+
+def warp_volume(
+    volume: Volume, grid: Grid, mapping: object, fill: float | None = None
+) -> Volume:
+    """``volume`` read, for every voxel of ``grid``, at ``mapping.map_points`` of its centre."""
+    fill_value = fill if fill is not None or not volume.is_mask else 0.0
+    how = "nearest" if volume.is_mask else "linear"
+    source = volume.data.float()[None]
+    depth, height, width = grid.shape
+    out = torch.empty(grid.shape, dtype=torch.float32, device=source.device)
+    step = max(1, SLAB_VOXELS // (height * width))
+    for first in range(0, depth, step):
+        last = min(first + step, depth)
+        points = world_points(grid, device=source.device, slab=(first, last))
+        points = mapping.map_points(points)  # type: ignore[attr-defined]
+        out[first:last] = sample_world(source, volume.grid, points, how, fill_value)[0]
+    if volume.data.dtype == torch.bool:
+        return Volume(out > 0.5, grid)
+    return Volume(out.to(volume.data.dtype), grid)
