@@ -5,14 +5,18 @@ function says millimetres; mapping p -> p + u(p); ``align_corners=True``.
 """
 
 from .jacobian import jacobian_determinant, smallest_determinant
+from .local import box_mean, gaussian, normalize_locally
 from .sample import identity_points, sample, to_normalized
 from .warp import compose, integrate, invert, warp
 
 __all__ = [
+    "box_mean",
     "compose",
+    "gaussian",
     "identity_points",
     "integrate",
     "invert",
+    "normalize_locally",
     "jacobian_determinant",
     "sample",
     "smallest_determinant",
