@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool3d
 
 from .grid import Grid
 from .sampling import sample_world, world_points
@@ -46,6 +47,28 @@ class Volume:
         from .transform import Affine
 
         return Affine.identity().warp(self, grid, fill=fill)
+
+    def reduce(self, spacing: float) -> Volume:
+        """Voxels averaged in whole blocks until none is finer than about ``spacing`` mm.
+
+        What a coarser lattice should be read from, so that it does not alias. Averages are taken in
+        the image's own frame and the grid follows exactly.
+        """
+        factors = [
+            min(max(1, int(spacing / s + 0.25)), n)
+            for s, n in zip(self.grid.spacing, self.grid.size, strict=True)
+        ]
+        data = self.data if self.data.dtype.is_floating_point else self.data.float()
+        if max(factors) == 1:
+            return Volume(data, self.grid)
+        data = avg_pool3d(data[None, None], (factors[2], factors[1], factors[0]))[0, 0]
+        grid = Grid(
+            (data.shape[2], data.shape[1], data.shape[0]),
+            tuple(s * f for s, f in zip(self.grid.spacing, factors, strict=True)),  # type: ignore[arg-type]
+            tuple(self.grid.to_world([(f - 1) / 2 for f in factors])),
+            self.grid.direction,
+        )
+        return Volume(data, grid)
 
     def crop_to(self, grid: Grid) -> Volume:
         """Cut out ``grid``, a :meth:`Grid.crop` of this volume's own grid that lies inside it."""

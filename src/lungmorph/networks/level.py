@@ -1,0 +1,60 @@
+"""One level of a multi-level network: coarse in the middle, full resolution at both ends."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import FieldUpsampling, activation, field_head, halving
+from .config import LevelConfig
+from .unet import UNet
+
+# Voxels of the working lattice are divided by this before they enter, so that displacements and
+# intensities are of like size.
+DISPLACEMENT_SCALE = 10.0
+
+
+class Level(nn.Module):
+    """s down-sampling convolutions, a U-Net body at 1 / 2**s, s up-samplings (Hering et al. 2019).
+
+    The last up-sampling doubles the displacement itself, so that hardly anything is computed at
+    full resolution, where the voxels are.
+    """
+
+    def __init__(self, config: LevelConfig) -> None:
+        super().__init__()
+        self.scale = 2.0 ** max(config.downsamplings - 1, 0)
+        channels = 5
+        entry: list[nn.Module] = []
+        for features in config.entry:
+            entry += [halving(channels, features), activation()]
+            channels = features
+        self.entry = nn.Sequential(*entry)
+        self.body = UNet(channels, config.body, config.blocks, config.norm)
+        channels = config.body[0]
+        out: list[nn.Module] = [activation()]
+        for features in reversed(config.entry[1:]):
+            out += [nn.ConvTranspose3d(channels, features, 4, 2, padding=1), activation()]
+            channels = features
+        out.append(field_head(channels))
+        if config.downsamplings > 0:
+            out.append(FieldUpsampling())
+        self.out = nn.Sequential(*out)
+
+    def forward(self, fixed: Tensor, warped: Tensor, so_far: Tensor | None) -> Tensor:
+        """The update u of the displacement, that acts before ``so_far``.
+
+        Args:
+            fixed: (B, 1, D, H, W) in [0, 1]; sizes multiples of the config's ``divisor``.
+            warped: the moving image warped by ``so_far``, same shape.
+            so_far: (B, 3, D, H, W) in voxels; None (all zero) for the first level.
+
+        Returns:
+            (B, 3, D, H, W) in voxels of the working lattice, channels (x, y, z).
+        """
+        if so_far is None:
+            batch, _, *shape = fixed.shape
+            so_far = fixed.new_zeros((batch, 3, *shape))
+        x = torch.cat((fixed, warped, so_far / DISPLACEMENT_SCALE), dim=1)
+        # the head thinks in voxels of its own, coarser lattice: one learning rate suits all levels
+        return self.out(self.body(self.entry(x))) * self.scale

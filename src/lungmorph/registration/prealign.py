@@ -1,0 +1,227 @@
+"""A first, affine alignment from the lungs, however far apart the scanner frames are.
+
+The translation is found exhaustively (every shift of a coarse lattice at once, by Fourier transform),
+counting only what both scans show, so that a lung cut off in one of them does not pull the other's
+middle aside. From the best few shifts an affine map is fitted: translation, then scale, then all
+twelve parameters. It looks at the lung masks and, weighed equally, at the smoothed CT.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+from torch import Tensor
+
+from ..errors import InputError
+from ..ops import gaussian
+from ..space import Affine, Grid, Volume
+from ..space.sampling import matrix_times_points, sample_world, world_points
+
+log = logging.getLogger(__name__)
+
+SEARCH_MM = 10.0
+FIT_MM = 6.0
+FIT_POINTS = 12_000
+#: Least part of the smaller lung that both scans must show.
+LEAST_COMMON = 0.35
+LEAST_OVERLAP = 0.4
+
+Array = NDArray[np.float64]
+
+
+def prealign(fixed: Volume, moving: Volume, fixed_lungs: Volume, moving_lungs: Volume) -> Affine:
+    """The affine map, fixed to moving points in LPS mm, that lays the lungs over each other.
+
+    Args:
+        fixed, moving: HU, any grids.
+        fixed_lungs, moving_lungs: bool, any grids.
+
+    Raises:
+        InputError: the scans do not show a common part of the lungs.
+    """
+    shifts = _best_shifts(fixed, moving, fixed_lungs, moving_lungs)
+    fixed_side = _Side(fixed, fixed_lungs)
+    moving_side = _Side(moving, moving_lungs)
+    fits = [_fit(fixed_side, moving_side, shift) for shift in shifts]
+    best, cost, overlap = min(fits, key=lambda fit: fit[1])
+    log.info("pre-alignment: cost %.3f, overlap of the lungs %.2f", cost, overlap)
+    if overlap < LEAST_OVERLAP:
+        raise InputError(
+            "the two scans",
+            expected="a common part of the lungs",
+            found=f"an overlap (Dice) of {overlap:.2f} after the best affine alignment",
+            do="check that both show the same region of the same patient",
+        )
+    return best
+
+
+# ---------------------------------------------------------------- exhaustive translation
+
+
+def _best_shifts(
+    fixed: Volume, moving: Volume, fixed_lungs: Volume, moving_lungs: Volume, count: int = 3
+) -> list[Array]:
+    f_ct, f_seen, f_lung, f_grid = _coarse(fixed, fixed_lungs)
+    m_ct, m_seen, m_lung, m_grid = _coarse(moving, moving_lungs)
+    shape = [fft.next_fast_len(a + b - 1) for a, b in zip(f_ct.shape, m_ct.shape, strict=True)]
+
+    def correlate(a: Array, b: Array) -> Array:
+        """Sum over x of a(x) b(x + t), for every t (negative ones at the end)."""
+        return fft.irfftn(np.conj(fft.rfftn(a, shape)) * fft.rfftn(b, shape), shape)
+
+    score = np.zeros(shape)
+    for a, b in ((f_ct, m_ct), (f_lung, m_lung)):
+        score += _masked_correlation(a, f_seen, b, m_seen, correlate) / 2
+    # how much of either lung lies inside the other scan at each shift
+    common = np.minimum(
+        correlate(f_lung, m_seen) / f_lung.sum(), correlate(f_seen, m_lung) / m_lung.sum()
+    )
+    inside = np.maximum(
+        correlate(f_lung, m_seen) / f_lung.sum(), correlate(f_seen, m_lung) / m_lung.sum()
+    )
+    score[(inside < 2 * LEAST_COMMON) | (common < LEAST_COMMON / 2)] = -1
+    # what both show is worth more when it is more
+    score *= np.sqrt(np.clip(common, 0, 1))
+    peaks = (score == ndimage.maximum_filter(score, 3, mode="wrap")) & (score > 0)
+    order = np.argsort(-score[peaks])[:count]
+    if len(order) == 0:
+        raise InputError(
+            "the two scans", expected="a common part of the lungs", found="none at any shift",
+            do="check that both show the same region of the same patient",
+        )
+    base = np.asarray(m_grid.origin) - np.asarray(f_grid.origin)
+    out = []
+    for index in np.argwhere(peaks)[order]:
+        signed = np.where(index >= np.asarray(m_ct.shape), index - np.asarray(shape), index)
+        out.append(base + signed[::-1] * SEARCH_MM)
+        log.debug("shift %s: score %.3f", np.round(out[-1], 1), score[tuple(index)])
+    up = np.array([0.0, 0.0, 2.5 * SEARCH_MM])
+    out += [out[0] + up, out[0] - up]
+    return out
+
+
+def _coarse(ct: Volume, lungs: Volume) -> tuple[Array, Array, Array, Grid]:
+    low, high = ct.grid.bounds()
+    grid = Grid.covering(low, high, SEARCH_MM)
+    hu, lung, seen = _features(ct, lungs, grid)
+    return hu.numpy() * seen.numpy(), seen.numpy().astype(float), lung.numpy(), grid
+
+
+def _masked_correlation(a: Array, a_seen: Array, b: Array, b_seen: Array, correlate) -> Array:  # type: ignore[no-untyped-def]
+    """Normalised correlation over what both show, for every shift (Padfield 2012)."""
+    n = np.maximum(correlate(a_seen, b_seen), 1.0)
+    a_sum, b_sum = correlate(a * a_seen, b_seen), correlate(a_seen, b * b_seen)
+    top = correlate(a * a_seen, b * b_seen) - a_sum * b_sum / n
+    a_var = correlate(a * a * a_seen, b_seen) - a_sum**2 / n
+    b_var = correlate(a_seen, b * b * b_seen) - b_sum**2 / n
+    bottom = np.sqrt(np.maximum(a_var, 0) * np.maximum(b_var, 0))
+    return np.where(bottom > 1e-3 * bottom.max(), top / np.maximum(bottom, 1e-9), 0.0)
+
+
+# ---------------------------------------------------------------- affine fit
+
+
+def _features(ct: Volume, lungs: Volume, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
+    """Smoothed CT and soft lung mask (both about 0 to 1), and where the scan has data, on ``grid``."""
+    step = grid.spacing[0]
+    hu = ct.reduce(step).resample(grid).data.clamp(-1000, 200)
+    lung = lungs.reduce(step).resample(grid, fill=0.0).data
+    both = gaussian(torch.stack([(hu + 1000) / 1200, lung])[None], 0.7)[0]
+    points = matrix_times_points(ct.grid.world_to_index_matrix, world_points(grid))
+    last = torch.tensor(ct.grid.size) - 0.5
+    seen = ((points >= -0.5) & (points <= last)).all(dim=-1)
+    return both[0], both[1], seen
+
+
+class _Side:
+    """One scan on the lattice of the fit: features, their gradients in mm, and where it has data."""
+
+    def __init__(self, ct: Volume, lungs: Volume) -> None:
+        low, high = lung_bounds(lungs)
+        self.grid = Grid.covering(low, high, FIT_MM, margin=6 * FIT_MM)
+        hu, lung, seen = _features(ct, lungs, self.grid)
+        self.features = torch.stack([hu, lung])
+        self.seen = seen.float()[None]
+        # (2, 3, D, H, W): d/dx, d/dy, d/dz per mm
+        parts = [torch.gradient(self.features, spacing=FIT_MM, dim=d)[0] for d in (3, 2, 1)]
+        self.gradients = torch.stack(parts, dim=1)
+        near = gaussian((lung > 0.5).float()[None, None], 2.0)[0, 0] > 0.02
+        self.region = (near & seen).nonzero()[:: max(1, int((near & seen).sum()) // FIT_POINTS)]
+
+
+def _fit(fixed: _Side, moving: _Side, shift: Array) -> tuple[Affine, float, float]:
+    """Damped Gauss-Newton from a shift: translation, then scale, then affine."""
+    k, j, i = fixed.region.unbind(dim=1)
+    points = torch.as_tensor(fixed.grid.to_world(torch.stack([i, j, k], dim=1).numpy()))
+    target = fixed.features[:, k, j, i].double()
+    middle = points.mean(dim=0)
+    arms = (points - middle) / 100.0  # decimetres: parameters of comparable size
+    stacked = torch.cat([moving.features, moving.gradients.flatten(0, 1), moving.seen])
+    # parameters: t (3), then L - I row by row (9), scaled by the decimetre
+    parameters = np.zeros(12)
+    parameters[:3] = shift
+    scale_only = [0, 1, 2, 3, 7, 11]
+    damping = 1e-3
+
+    def evaluate(p: Array) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        matrix = torch.as_tensor(p[3:].reshape(3, 3))
+        mapped = points + torch.as_tensor(p[:3]) + arms @ matrix.T
+        values = sample_world(stacked, moving.grid, mapped[None, None], fill=0.0)[:, 0, 0]
+        weight = values[8]
+        residual = (values[:2] - target) * weight
+        return residual, values[2:8].reshape(2, 3, -1), weight, values[1]
+
+    def cost_of(residual: Tensor, weight: Tensor) -> float:
+        shown = float(weight.mean())
+        return float((residual**2).sum() / weight.sum().clamp_min(1)) / max(shown, 0.05) ** 0.5
+
+    for free, iterations in ((list(range(3)), 12), (scale_only, 10), (list(range(12)), 20)):
+        residual, gradient, weight, _ = evaluate(parameters)
+        cost = cost_of(residual, weight)
+        for _ in range(iterations):
+            rows = torch.cat(
+                [gradient * weight, (gradient[:, :, None] * weight * arms.T[None, None]).flatten(1, 2)],
+                dim=1,
+            )[:, free]
+            normal = torch.einsum("cpn,cqn->pq", rows, rows).numpy()
+            right = torch.einsum("cpn,cn->p", rows, residual).numpy()
+            normal += damping * np.diag(np.diag(normal)) + 1e-6 * np.trace(normal) * np.eye(len(free))
+            step = np.zeros(12)
+            step[free] = np.linalg.solve(normal, -right)
+            trial = parameters + step
+            new = evaluate(trial)
+            new_cost = cost_of(new[0], new[2])
+            if new_cost < cost:
+                done = cost - new_cost < 1e-4 * cost
+                parameters, cost = trial, new_cost
+                residual, gradient, weight, _ = new
+                damping = max(damping / 3, 1e-5)
+                if done:
+                    break
+            else:
+                damping *= 10
+                if damping > 1e3:
+                    break
+        damping = 1e-3
+    linear = np.eye(3) + parameters[3:].reshape(3, 3) / 100.0
+    center = middle.numpy()
+    affine = Affine.from_parts(linear, center + parameters[:3] - linear @ center)
+    _, _, weight, lung = evaluate(parameters)
+    both = float((torch.minimum(lung, target[1]) * weight).sum())
+    overlap = 2 * both / max(float(((lung + target[1]) * weight).sum()), 1e-9)
+    determinant = float(np.linalg.det(linear))
+    if not 0.3 < determinant < 3.0:
+        cost *= 10
+    return affine, cost, overlap
+
+
+def lung_bounds(lungs: Volume) -> tuple[Array, Array]:
+    """Smallest and largest world coordinates (x, y, z), mm, of the voxels of a mask."""
+    box = ndimage.find_objects(lungs.data.numpy().astype(np.int8))[0]
+    start = [s.start for s in reversed(box)]
+    size = [s.stop - s.start for s in reversed(box)]
+    return lungs.grid.crop(start, size).bounds()
