@@ -130,7 +130,7 @@ def ants(pair: Pair) -> sitk.Image:
     return sitk.ReadImage(warp)
 
 
-PLASTIMATCH_STAGES = ((60, 4, 4, 2, 50), (30, 2, 2, 2, 60), (20, 2, 2, 1, 60), (10, 1, 1, 1, 80))
+PLASTIMATCH_STAGES = ((60, 4, 4, 2, 50), (30, 2, 2, 2, 60), (20, 2, 2, 1, 60), (10, 2, 2, 1, 40))
 
 
 def plastimatch(pair: Pair) -> sitk.Image:
@@ -151,7 +151,7 @@ def plastimatch(pair: Pair) -> sitk.Image:
             "optim=lbfgsb",
             "metric=mse",
             "threading=openmp",
-            "regularization_lambda=1",
+            "regularization_lambda=0.1",
             f"grid_spac={spacing} {spacing} {spacing}",
             f"res={rx} {ry} {rz}",
             f"max_its={iterations}",
@@ -211,9 +211,10 @@ def niftyreg(pair: Pair) -> sitk.Image:
     settings = "-sx 10 -ln 4 -be 0.001".split()
     settings += ["--lncc", "5", "-omp", str(pair.threads)]
     written = ["-cpp", str(control), "-res", str(pair.folder / "warped.nii")]
-    _call([_program("reg_f3d"), *images, *masks, *settings, *written])
+    programs = Path(importlib.util.find_spec("niftyreg").origin).parent / "bin"  # type: ignore
+    _call([str(programs / "reg_f3d"), *images, *masks, *settings, *written])
     reference = ["-ref", pair.path("fixed")]
-    _call([_program("reg_transform"), *reference, "-disp", str(control), str(field)])
+    _call([str(programs / "reg_transform"), *reference, "-disp", str(control), str(field)])
     vectors = np.squeeze(sitk.GetArrayFromImage(sitk.ReadImage(str(field))))  # (3, z, y, x) in RAS
     if vectors.shape[-1] == 3 and vectors.shape[0] != 3:
         vectors = np.moveaxis(vectors, -1, 0)
@@ -238,7 +239,7 @@ TOOLS = {
     "ants": Tool(ants, "ants", "pip install antspyx"),
     "plastimatch": Tool(plastimatch, "plastimatch program", "pip install plastimatch"),
     "elastix": Tool(elastix, "itk.ElastixPython", "pip install itk-elastix"),
-    "niftyreg": Tool(niftyreg, "reg_f3d program", "pip install niftyreg"),
+    "niftyreg": Tool(niftyreg, "niftyreg", "pip install niftyreg"),
 }
 
 # ---------------------------------------------------------------- one call for all of them

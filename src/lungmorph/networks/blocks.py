@@ -11,12 +11,24 @@ from .config import Norm
 SLOPE = 0.1
 
 
-def normalization(features: int, norm: Norm) -> nn.Module:
-    """Instance norm, or nothing: a batch is one pair, so batch norm is out of the question.
+class InstanceNorm(nn.GroupNorm):
+    """Instance norm as a group norm of one channel a group: three times faster on the CPU.
 
-    As a group norm with one channel a group, which on the CPU is three times faster.
+    Unlike torch's, it takes a lattice of a single voxel (giving its bias), which the deepest
+    resolution of a small image may be.
     """
-    return nn.GroupNorm(features, features) if norm == "instance" else nn.Identity()
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, features, D, H, W), same shape out."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+def normalization(features: int, norm: Norm) -> nn.Module:
+    """Instance norm, or nothing: a batch is one pair, so batch norm is out of the question."""
+    return InstanceNorm(features) if norm == "instance" else nn.Identity()
 
 
 def activation() -> nn.Module:

@@ -1,1 +1,155 @@
+"""Weights as one safetensors file that rebuilds its model: tensors, config, card, checksum."""
 
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .build import RegistrationNetwork, build
+from .config import ModelConfig, config_from_json
+
+DEFAULT_NAME = "two-level"
+FORMAT_VERSION = "1"
+_FOLDER = Path(__file__).parent / "weights"
+_SUFFIX = ".safetensors"
+
+
+def available() -> list[str]:
+    """Names of the weights that ship with the package."""
+    return sorted(path.stem for path in _FOLDER.glob(f"*{_SUFFIX}"))
+
+
+def save_model(
+    model: nn.Module,
+    config: ModelConfig,
+    card: Mapping[str, Any],
+    path: str | os.PathLike[str],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write weights, config and card as one safetensors file, whole or not at all.
+
+    Args:
+        model: whose ``state_dict`` is saved.
+        config: that rebuilds it.
+        card: what it was trained on, how good it is, its licence: anything that is JSON.
+        path: of the file; its folder exists.
+        dtype: ``torch.float16`` halves the file.
+    """
+    path = Path(path)
+    tensors = {
+        name: tensor.detach().to("cpu", dtype).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    metadata = {
+        "format": f"lungmorph-{FORMAT_VERSION}",
+        "config": config.model_dump_json(),
+        "card": json.dumps(dict(card)),
+        "sha256": _checksum(tensors),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_model(
+    path_or_name: str | os.PathLike[str] = DEFAULT_NAME,
+) -> tuple[RegistrationNetwork, ModelConfig, dict[str, Any]]:
+    """The network in eval mode (float32, on the CPU), its config and its card.
+
+    Args:
+        path_or_name: a file that :func:`save_model` wrote, or one of the names that
+            :func:`available` lists.
+
+    Raises:
+        InputError: no such file or name; not a whole safetensors file; not LungMorph weights; a
+            wrong checksum; tensors that do not fit the architecture.
+    """
+    path = _find(path_or_name)
+    tensors, metadata = _read(path)
+    expected = f"weights written by LungMorph (format {FORMAT_VERSION})"
+    if metadata.get("format") != f"lungmorph-{FORMAT_VERSION}":
+        found = f"format {metadata['format']!r}" if "format" in metadata else "other tensors"
+        raise InputError(path, expected=expected, found=found)
+    missing = [key for key in ("config", "card", "sha256") if key not in metadata]
+    if missing:
+        raise InputError(path, expected=expected, found=f"no {', '.join(missing)} in its metadata")
+    if _checksum(tensors) != metadata["sha256"]:
+        raise InputError(
+            path,
+            expected=f"tensors with SHA-256 {metadata['sha256'][:12]}...",
+            found=f"{_checksum(tensors)[:12]}...",
+            do="the file is damaged or was changed: fetch it again",
+        )
+    try:
+        config = config_from_json(metadata["config"])
+        card = json.loads(metadata["card"])
+    except (ValidationError, json.JSONDecodeError) as error:
+        found = f"a config or card that cannot be read ({str(error).splitlines()[0]})"
+        raise InputError(path, expected=expected, found=found) from error
+    model = build(config)
+    _check_fit(path, model.state_dict(), tensors)
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return model.eval(), config, card
+
+
+def _find(path_or_name: str | os.PathLike[str]) -> Path:
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    shipped = _FOLDER / f"{os.fspath(path_or_name)}{_SUFFIX}"
+    if path.name == os.fspath(path_or_name) and shipped.is_file():
+        return shipped
+    names = ", ".join(available()) or "none"
+    raise InputError(
+        path_or_name, expected=f"a weights file or one of: {names}", found="no such file"
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            path,
+            expected="a whole safetensors file",
+            found=f"{path.stat().st_size} bytes that are not one ({error})",
+            do="it may be truncated: fetch it again",
+        ) from error
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_fit(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    wrong = [f"{name} is missing" for name in wanted if name not in found]
+    wrong += [f"{name} is unknown" for name in found if name not in wanted]
+    wrong += [
+        f"{name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise InputError(path, expected="tensors that fit its config", found=f"{wrong[0]}{more}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from .blocks import ResidualBlock, doubled
@@ -22,7 +24,7 @@ class UNet(nn.Module):
         super().__init__()
         self.stem = nn.Conv3d(inputs, features[0], 3, padding=1)
         self.encoder = nn.ModuleList(_stage(n, blocks, norm) for n in features)
-        pairs = list(zip(features, features[1:], strict=False))
+        pairs = list(pairwise(features))
         self.down = nn.ModuleList(nn.Conv3d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
         # 1x1x1 before the interpolation: fewer channels to interpolate
         self.up = nn.ModuleList(nn.Conv3d(coarse, fine, 1) for fine, coarse in pairs)

@@ -7,6 +7,7 @@ function says millimetres; mapping p -> p + u(p); ``align_corners=True``.
 from .jacobian import jacobian_determinant, smallest_determinant
 from .local import box_mean, gaussian, normalize_locally
 from .sample import identity_points, sample, to_normalized
+from .unfold import unfold
 from .warp import compose, integrate, invert, warp
 
 __all__ = [
@@ -16,10 +17,11 @@ __all__ = [
     "identity_points",
     "integrate",
     "invert",
-    "normalize_locally",
     "jacobian_determinant",
+    "normalize_locally",
     "sample",
     "smallest_determinant",
     "to_normalized",
+    "unfold",
     "warp",
 ]

@@ -36,7 +36,10 @@ def sample(
         return F.grid_sample(image, points, mode=mode, padding_mode=padding, align_corners=True)
     flat = points.reshape(parts, 1, 1, -1, 3)
     out = F.grid_sample(
-        image.expand(parts, -1, -1, -1, -1), flat, mode=mode, padding_mode=padding,
+        image.expand(parts, -1, -1, -1, -1),
+        flat,
+        mode=mode,
+        padding_mode=padding,
         align_corners=True,
     )
     return out[:, :, 0, 0].transpose(0, 1).reshape(1, image.shape[1], *shape)

@@ -67,7 +67,10 @@ def lung_mask(ct: Volume, name: object = "image") -> Volume:
     lungs[box] = ndimage.binary_fill_holes(part)
     if not lungs.any():
         raise InputError(
-            name, expected="a CT that shows lung", found="no region of more than 50 ml", do="pass a mask"
+            name,
+            expected="a CT that shows lung",
+            found="no region of more than 50 ml",
+            do="pass a mask",
         )
     return Volume(torch.from_numpy(lungs), grid)
 
@@ -94,9 +97,7 @@ def _lung_parts(hu: Array, air: Bool, seen: Bool) -> Bool:
         walls = float(enclosed[box][part].mean())
         liters = part.sum() * LATTICE_MM**3 / 1e6
         log.debug("air region: %.2f l, median %.0f HU, %.1f walls", liters, median, walls)
-        if median > GAS_HU and walls >= 1.8:
-            keep.append(label)
-        elif median > -1000 and walls >= 3.5 and liters > 0.3:  # end-stage emphysema
+        if (median > GAS_HU and walls >= 1.8) or (median > -1000 and walls >= 3.5 and liters > 0.3):
             keep.append(label)
     chosen = np.isin(labels, keep)
     # give back what the opening took, but not across to other regions
@@ -154,7 +155,9 @@ def _airways(hu: Array, lungs: Bool, seen: Bool) -> Bool:
     return ndimage.binary_dilation(airway, iterations=1)
 
 
-def _trachea_seed(labels: NDArray[np.int32], small: Bool, center: float, hu: Array, seen: Bool) -> Bool:
+def _trachea_seed(
+    labels: NDArray[np.int32], small: Bool, center: float, hu: Array, seen: Bool
+) -> Bool:
     """Which 2D piece is the trachea: round, 80 to 700 mm2, walled, near the middle."""
     chosen = np.zeros(len(small), bool)
     for label in np.nonzero(small)[0]:
@@ -162,10 +165,17 @@ def _trachea_seed(labels: NDArray[np.int32], small: Bool, center: float, hu: Arr
         area = part.sum() * LATTICE_MM**2
         rows, columns = np.nonzero(part)
         box = (np.ptp(rows) + 1) * (np.ptp(columns) + 1) * LATTICE_MM**2
-        ring = ndimage.binary_dilation(part, iterations=3) & ~ndimage.binary_dilation(part, iterations=1)
+        ring = ndimage.binary_dilation(part, iterations=3) & ~ndimage.binary_dilation(
+            part, iterations=1
+        )
         walled = seen[ring].all() and float(np.mean(hu[ring] > -500)) > 0.9
         round_ = area / box > 0.5 and max(np.ptp(rows), np.ptp(columns)) * LATTICE_MM < 40
-        if 80 <= area <= 700 and walled and round_ and abs(columns.mean() - center) * LATTICE_MM < 60:
+        if (
+            80 <= area <= 700
+            and walled
+            and round_
+            and abs(columns.mean() - center) * LATTICE_MM < 60
+        ):
             chosen[label] = True
     return chosen
 

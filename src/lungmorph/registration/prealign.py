@@ -20,6 +20,7 @@ from ..errors import InputError
 from ..ops import gaussian
 from ..space import Affine, Grid, Volume
 from ..space.sampling import matrix_times_points, sample_world, world_points
+from .prepare import lung_bounds
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,9 @@ def _best_shifts(
     order = np.argsort(-score[peaks])[:count]
     if len(order) == 0:
         raise InputError(
-            "the two scans", expected="a common part of the lungs", found="none at any shift",
+            "the two scans",
+            expected="a common part of the lungs",
+            found="none at any shift",
             do="check that both show the same region of the same patient",
         )
     base = np.asarray(m_grid.origin) - np.asarray(f_grid.origin)
@@ -184,12 +187,17 @@ def _fit(fixed: _Side, moving: _Side, shift: Array) -> tuple[Affine, float, floa
         cost = cost_of(residual, weight)
         for _ in range(iterations):
             rows = torch.cat(
-                [gradient * weight, (gradient[:, :, None] * weight * arms.T[None, None]).flatten(1, 2)],
+                [
+                    gradient * weight,
+                    (gradient[:, :, None] * weight * arms.T[None, None]).flatten(1, 2),
+                ],
                 dim=1,
             )[:, free]
             normal = torch.einsum("cpn,cqn->pq", rows, rows).numpy()
             right = torch.einsum("cpn,cn->p", rows, residual).numpy()
-            normal += damping * np.diag(np.diag(normal)) + 1e-6 * np.trace(normal) * np.eye(len(free))
+            normal += damping * np.diag(np.diag(normal)) + 1e-6 * np.trace(normal) * np.eye(
+                len(free)
+            )
             step = np.zeros(12)
             step[free] = np.linalg.solve(normal, -right)
             trial = parameters + step
@@ -217,11 +225,3 @@ def _fit(fixed: _Side, moving: _Side, shift: Array) -> tuple[Affine, float, floa
     if not 0.3 < determinant < 3.0:
         cost *= 10
     return affine, cost, overlap
-
-
-def lung_bounds(lungs: Volume) -> tuple[Array, Array]:
-    """Smallest and largest world coordinates (x, y, z), mm, of the voxels of a mask."""
-    box = ndimage.find_objects(lungs.data.numpy().astype(np.int8))[0]
-    start = [s.start for s in reversed(box)]
-    size = [s.stop - s.start for s in reversed(box)]
-    return lungs.grid.crop(start, size).bounds()

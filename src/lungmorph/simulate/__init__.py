@@ -1,0 +1,25 @@
+"""Simulated pairs with exact truth: anatomy, motion, scanner."""
+
+from .anatomy import Anatomy, acquire, real_anatomy, thorax
+from .breathing import Breath, breathing_field, random_field
+from .pairs import SimulatedPair, simulate_pair
+from .randomness import Draw
+from .real_motion import Motion, fit_motion, load_motion
+from .source import TrainingPairs
+
+__all__ = [
+    "Anatomy",
+    "Breath",
+    "Draw",
+    "Motion",
+    "SimulatedPair",
+    "TrainingPairs",
+    "acquire",
+    "breathing_field",
+    "fit_motion",
+    "load_motion",
+    "random_field",
+    "real_anatomy",
+    "simulate_pair",
+    "thorax",
+]

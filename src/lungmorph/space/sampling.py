@@ -11,7 +11,9 @@ from .grid import Float, Grid
 
 
 def world_points(
-    grid: Grid, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+    grid: Grid,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
     slab: tuple[int, int] | None = None,
 ) -> Tensor:
     """World positions (d, H, W, 3), LPS mm, of the voxel centres, or of slices ``slab`` only.
@@ -34,7 +36,11 @@ def matrix_times_points(matrix: Float, points: Tensor) -> Tensor:
 
 
 def sample_world(
-    data: Tensor, grid: Grid, points: Tensor, interpolation: str = "linear", fill: float | None = None
+    data: Tensor,
+    grid: Grid,
+    points: Tensor,
+    interpolation: str = "linear",
+    fill: float | None = None,
 ) -> Tensor:
     """Values of an image at world points, with ITK's rule for what lies inside.
 

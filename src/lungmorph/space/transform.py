@@ -183,9 +183,7 @@ class DisplacementField(Transform):
         """det of the whole mapping (1 = volume kept, <= 0 = folded), on ``grid`` or the field's own."""
         field = self if grid is None else self.displacement_on(grid)
         along_axes = _turn(field.data, np.asarray(field.grid.direction).T)
-        return Volume(
-            jacobian_determinant(along_axes[None], field.grid.spacing)[0, 0], field.grid
-        )
+        return Volume(jacobian_determinant(along_axes[None], field.grid.spacing)[0, 0], field.grid)
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,7 @@ class Volume:
         return Volume(self.data[k : k + d, j : j + h, i : i + w], grid)
 
 
-def warp_volume(
-    volume: Volume, grid: Grid, mapping: object, fill: float | None = None
-) -> Volume:
+def warp_volume(volume: Volume, grid: Grid, mapping: object, fill: float | None = None) -> Volume:
     """``volume`` read, for every voxel of ``grid``, at ``mapping.map_points`` of its centre."""
     fill_value = fill if fill is not None or not volume.is_mask else 0.0
     how = "nearest" if volume.is_mask else "linear"

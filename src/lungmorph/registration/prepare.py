@@ -1,0 +1,116 @@
+"""Looking at two scans before anything is computed on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from ..errors import InputError
+from ..space import Grid, Volume
+from ..space.grid import Float
+from .lungs import lung_mask
+
+#: Paddings outside the scanner's field of view (-2000, -3024, ...) are read as air.
+LOWEST_HU = -1024.0
+MARGIN_MM = 15.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Two scans, checked, with their lungs, and the box to work in.
+
+    ``region`` is world-aligned and covers the fixed lungs with a margin; its spacing says nothing.
+    """
+
+    fixed: Volume
+    moving: Volume
+    fixed_lungs: Volume
+    moving_lungs: Volume
+    region: Grid
+
+
+def prepare(
+    fixed: Volume,
+    moving: Volume,
+    fixed_mask: Volume | None = None,
+    moving_mask: Volume | None = None,
+    names: tuple[object, object] = ("fixed image", "moving image"),
+) -> Prepared:
+    """Check both scans, find the lungs where no mask is given, and box the fixed lungs.
+
+    Args:
+        fixed, moving: CT in HU.
+        fixed_mask, moving_mask: bool, on any grid; found automatically if None.
+        names: of the images, for errors.
+
+    Raises:
+        InputError: not a CT in HU; no lung; an empty mask.
+    """
+    fixed, moving = (
+        clean_hu(image, name) for image, name in zip((fixed, moving), names, strict=True)
+    )
+    lungs = []
+    for image, mask, name in zip((fixed, moving), (fixed_mask, moving_mask), names, strict=True):
+        if mask is not None and not bool(mask.data.any()):
+            raise InputError(
+                f"mask of {name}",
+                expected="voxels above 0",
+                found="none",
+                do="leave the mask out to have it made",
+            )
+        lungs.append(lung_mask(image, name) if mask is None else Volume(mask.data > 0, mask.grid))
+    low, high = lung_bounds(lungs[0])
+    region = Grid.covering(low, high, 2.0, margin=MARGIN_MM)
+    return Prepared(fixed, moving, lungs[0], lungs[1], region)
+
+
+def clean_hu(image: Volume, name: object) -> Volume:
+    """The image as float32 with paddings raised to air, once it has shown that it is CT in HU.
+
+    Raises:
+        InputError: NaN or infinity; values that are not HU (8-bit, offset by 1024, MR, a mask).
+    """
+    data = image.data.float()
+    if not bool(torch.isfinite(data).all()):
+        bad = int((~torch.isfinite(data)).sum())
+        raise InputError(
+            name,
+            expected="finite HU",
+            found=f"{bad} voxels of NaN or infinity",
+            do="replace them by -1024",
+        )
+    low, high = float(data.min()), float(data.max())
+    expected = "CT in Hounsfield units (air near -1000, soft tissue near 0)"
+    found = f"values from {low:g} to {high:g}"
+    if high - low < 200:
+        raise InputError(name, expected=expected, found=found, do="is it a mask or an empty image?")
+    if low > -400:
+        what = "rescale it to HU"
+        if low >= 0 and high <= 255:
+            what = "it looks like an 8-bit picture; export the original HU"
+        elif low >= 0 and high > 1500:
+            what = "it looks like stored values without the rescale intercept; subtract 1024"
+        elif low >= 0:
+            what = "it looks like MR or a normalised image; LungMorph registers CT"
+        raise InputError(name, expected=expected, found=found, do=what)
+    tissue = float(((data > -200) & (data < 300)).float().mean())
+    air = float((data < -500).float().mean())
+    if tissue < 0.01 or air < 0.01:
+        raise InputError(
+            name,
+            expected=expected,
+            found=f"{100 * air:.1f} % of voxels below -500 and {100 * tissue:.1f} % between -200 and 300",
+            do="check the rescale slope and intercept, and that the lungs are in the field of view",
+        )
+    return Volume(data.clamp_min(LOWEST_HU), image.grid)
+
+
+def lung_bounds(lungs: Volume) -> tuple[Float, Float]:
+    """Smallest and largest world coordinates (x, y, z), mm, that the voxels of a mask touch."""
+    box = ndimage.find_objects(lungs.data.numpy().astype(np.int8))[0]
+    start = [s.start for s in reversed(box)]
+    size = [s.stop - s.start for s in reversed(box)]
+    return lungs.grid.crop(start, size).bounds()

@@ -1,0 +1,253 @@
+"""The page to read first: what happens between two scans and the displacement of every point."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..ops import unfold
+from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
+from ..space.sampling import sample_world, world_points
+from .prealign import prealign
+from .prepare import prepare
+from .presets import PRESETS, Preset
+from .refine import refine
+from .result import Registration
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, float], None]
+#: v in mm, (3, D, H, W), at the centres of any world-aligned grid
+Displacement = Callable[[Grid], Tensor]
+
+
+def register(
+    fixed: Volume | str | Path,
+    moving: Volume | str | Path,
+    *,
+    preset: str = "default",
+    fixed_mask: Volume | str | Path | None = None,
+    moving_mask: Volume | str | Path | None = None,
+    landmarks: tuple[Landmarks, Landmarks] | None = None,
+    model: str | Path | None = None,
+    levels: int | None = None,
+    spacing: float | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Registration:
+    """Find where every point of the lung in ``fixed`` lies in ``moving``.
+
+    Args:
+        fixed, moving: CT of one patient's chest in HU, as volumes or files; any geometry.
+        preset: "fast" (network alone), "default" or "accurate" (refined on the pair itself).
+        fixed_mask, moving_mask: lungs, if there are better ones than the automatic.
+        landmarks: (fixed, moving), in LPS mm; never used to register, only to report the error.
+        model: shipped weights by name, or a file; the default weights if None.
+        levels: run only the first so many levels of the network; 0 leaves the network out.
+        spacing: mm of the finest lattice that the refinement works on.
+        device: for the network, as torch names it.
+        progress: called as progress(what, share done).
+
+    Returns:
+        The transform maps fixed points to moving points, LPS mm (ITK's convention).
+
+    Raises:
+        InputError: something about the input, told in one line.
+    """
+    settings = _settings(preset, spacing)
+    clock = _Clock(progress, settings)
+
+    with clock.step("read"):
+        names = (_name(fixed, "fixed image"), _name(moving, "moving image"))
+        fixed, moving = _image(fixed), _image(moving)
+        fixed_mask, moving_mask = _mask(fixed_mask, fixed), _mask(moving_mask, moving)
+        landmarks = _checked_landmarks(landmarks)
+
+    with clock.step("prepare"):
+        pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
+
+    with clock.step("prealign"):
+        affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
+
+    displacement: Displacement = _nothing
+    model_name = None
+    if levels != 0:
+        with clock.step("network"):
+            from ..networks import load_model
+            from ..networks.pretrained import DEFAULT_NAME
+            from .coarse import predict
+
+            model_name = str(model or DEFAULT_NAME)
+            network, config, _ = load_model(model_name)
+            v, grid = predict(
+                network,
+                config,
+                pair.fixed,
+                pair.moving,
+                affine,
+                pair.region,
+                levels=levels,
+                device=device,
+            )
+            displacement = _sampled(v, grid)
+
+    with clock.step("refine"):
+        if settings.scales:
+            displacement = refine(
+                pair.fixed,
+                pair.moving,
+                pair.fixed_lungs,
+                affine,
+                pair.region,
+                settings.scales,
+                start=displacement,
+                progress=clock.within,
+            ).on
+
+    with clock.step("finish"):
+        transform, mended = _finish(pair.fixed.grid, affine, displacement, settings.field_mm)
+
+    from .. import __version__
+
+    return Registration(
+        fixed=pair.fixed,
+        moving=pair.moving,
+        fixed_lungs=pair.fixed_lungs,
+        moving_lungs=pair.moving_lungs,
+        transform=transform,
+        prealigned=affine,
+        settings={
+            "lungmorph": __version__,
+            "torch": torch.__version__,
+            "fixed": str(names[0]),
+            "moving": str(names[1]),
+            "preset": preset,
+            "model": model_name,
+            "levels": levels,
+            "finest_mm": settings.scales[-1].spacing if settings.scales else None,
+            "field_mm": settings.field_mm,
+            "device": device,
+            "unfolded_voxels": mended,
+        },
+        seconds=clock.seconds,
+        landmarks=landmarks,
+    )
+
+
+def _finish(
+    fixed: Grid, affine: Affine, displacement: Displacement, spacing: float
+) -> tuple[DisplacementField, int]:
+    """The whole mapping as one field that covers the fixed image and does not fold."""
+    low, high = fixed.bounds()
+    grid = Grid.covering(low, high, spacing, margin=spacing / 2)
+    points = world_points(grid)
+    total = (affine.map_points(points) - points).movedim(-1, 0) + displacement(grid)
+    total, mended = unfold(total[None], grid.spacing)
+    return DisplacementField(total[0].contiguous(), grid), mended
+
+
+def _nothing(grid: Grid) -> Tensor:
+    return torch.zeros(3, *grid.shape)
+
+
+def _sampled(v: Tensor, grid: Grid) -> Displacement:
+    """A field given on one grid, on any other; continued by its nearest value."""
+    return lambda at: sample_world(v, grid, world_points(at))
+
+
+def _settings(preset: str, spacing: float | None) -> Preset:
+    if preset not in PRESETS:
+        raise InputError("preset", expected=f"one of {', '.join(PRESETS)}", found=repr(preset))
+    chosen = PRESETS[preset]
+    if spacing is None:
+        return chosen
+    if not 0.5 <= spacing <= 10:
+        raise InputError("spacing", expected="0.5 to 10 mm", found=f"{spacing:g} mm")
+    if not chosen.scales:
+        raise InputError(
+            "spacing",
+            expected="a preset that refines",
+            found=f"preset {preset!r}",
+            do="leave out the spacing, or use --preset default",
+        )
+    return chosen.with_spacing(spacing)
+
+
+def _name(image: Volume | str | Path, otherwise: str) -> object:
+    return otherwise if isinstance(image, Volume) else image
+
+
+def _image(image: Volume | str | Path) -> Volume:
+    if isinstance(image, Volume):
+        return image
+    from ..files import read_image
+
+    return read_image(image)
+
+
+def _mask(mask: Volume | str | Path | None, like: Volume) -> Volume | None:
+    if mask is None or isinstance(mask, Volume):
+        return mask
+    from ..files import read_mask
+
+    return read_mask(mask, like)
+
+
+def _checked_landmarks(
+    landmarks: tuple[Landmarks, Landmarks] | None,
+) -> tuple[Landmarks, Landmarks] | None:
+    if landmarks is not None and len(landmarks[0]) != len(landmarks[1]):
+        raise InputError(
+            "landmarks",
+            expected="as many fixed as moving points",
+            found=f"{len(landmarks[0])} and {len(landmarks[1])}",
+        )
+    return landmarks
+
+
+#: usual share of the time at the end of each step, for the progress bar
+_ENDS = {
+    "read": 0.05,
+    "prepare": 0.12,
+    "prealign": 0.17,
+    "network": 0.3,
+    "refine": 0.95,
+    "finish": 1.0,
+}
+
+
+class _Clock:
+    """Times the steps and reports how far the whole is."""
+
+    def __init__(self, progress: Progress | None, preset: Preset) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._done = 0.0
+        # a step costs as the number of voxels it looks at
+        self._costs = [s.spacing**-3 for s in preset.scales for _ in range(s.steps)]
+        self._taken = 0
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        if self._progress:
+            self._progress(name, self._done)
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - begin, 3)
+        self._done = _ENDS[name]
+        log.info("%s: %.2f s", name, self.seconds[name])
+
+    def within(self, what: str) -> None:
+        """One more step of the refinement begins."""
+        if self._progress:
+            share = sum(self._costs[: self._taken]) / sum(self._costs)
+            low, high = _ENDS["network"], _ENDS["refine"]
+            self._progress(what, low + share * (high - low))
+        self._taken += 1

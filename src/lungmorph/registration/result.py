@@ -1,0 +1,135 @@
+"""What a registration gives: the transform, its inverse, the images made with them, and figures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..measures import correlation, dice, folding, landmark_error
+from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
+
+AIR_HU = -1024.0
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The result of :func:`lungmorph.register`.
+
+    Attributes:
+        fixed, moving: the scans as they were given (HU, paddings raised to -1024).
+        fixed_lungs, moving_lungs: bool, on grids of their own.
+        transform: maps fixed points to moving points, LPS mm; covers the fixed image.
+        prealigned: the affine start.
+        settings: everything that made it (preset, model, versions).
+        seconds: of every step.
+        landmarks: fixed and moving, only to report.
+    """
+
+    fixed: Volume
+    moving: Volume
+    fixed_lungs: Volume
+    moving_lungs: Volume
+    transform: DisplacementField
+    prealigned: Affine
+    settings: dict[str, Any]
+    seconds: dict[str, float]
+    landmarks: tuple[Landmarks, Landmarks] | None = None
+
+    @cached_property
+    def _inverse(self) -> tuple[DisplacementField, Volume]:
+        low, high = self.moving.grid.bounds()
+        # half as many points along each axis as the transform has: the residual says what that costs
+        spacing = 1.5 * max(self.transform.grid.spacing)
+        return self.transform.inverse_with_residual(Grid.covering(low, high, spacing))
+
+    @property
+    def inverse(self) -> DisplacementField:
+        """Maps moving points to fixed points, LPS mm; covers the moving image."""
+        return self._inverse[0]
+
+    @cached_property
+    def warped(self) -> Volume:
+        """The moving image on the fixed grid, HU; -1024 where the moving image does not reach."""
+        return self.transform.warp(self.moving, self.fixed.grid, fill=AIR_HU)
+
+    @cached_property
+    def jacobian(self) -> Volume:
+        """det of the mapping on the fixed grid: 1 = volume kept, 2 = the moving side is twice as big."""
+        return self.transform.jacobian(self.fixed.grid)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Everything measured, JSON-ready. Landmarks were not used to register."""
+        grid = self.fixed.grid
+        lungs = self.fixed_lungs.resample(grid).data
+        moved = self.transform.warp(self.moving_lungs, grid).data
+        start = self.prealigned.warp(self.moving_lungs, grid).data
+        before = self.prealigned.warp(self.moving, grid, fill=AIR_HU).data[lungs]
+        points = grid.to_world(
+            np.argwhere(lungs.numpy())[:, ::-1][:: max(1, int(lungs.sum()) // 50_000)]
+        )
+        there = self.transform.apply(points)
+        miss = np.linalg.norm(self.inverse.apply(there) - points, axis=1)
+        length = np.linalg.norm(there - self.prealigned.apply(points), axis=1)
+        found: dict[str, Any] = {
+            "lungs": {
+                "fixed_liters": _liters(self.fixed_lungs),
+                "moving_liters": _liters(self.moving_lungs),
+                "dice_prealigned": dice(lungs, start),
+                "dice_after": dice(lungs, moved),
+            },
+            "similarity": {
+                "ncc_prealigned": correlation(self.fixed.data[lungs], before),
+                "ncc_after": correlation(self.fixed.data[lungs], self.warped.data[lungs]),
+            },
+            "folding": asdict(folding(self.jacobian.data, lungs)),
+            "inverse_consistency_mm": {
+                "mean": float(miss.mean()),
+                "p95": float(np.percentile(miss, 95)),
+                "max": float(miss.max()),
+            },
+            "displacement_mm": {"mean": float(length.mean()), "max": float(length.max())},
+        }
+        if self.landmarks is not None:
+            fixed, moving = self.landmarks
+            maps = {
+                "before": Landmarks(fixed.points, moving.frame),
+                "prealigned": self.prealigned.apply(fixed),
+                "after": self.transform.apply(fixed),
+            }
+            found["landmarks"] = {
+                name: landmark_error(points, moving, self.moving.grid).as_dict()
+                for name, points in maps.items()
+            }
+        return found
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> Path:
+        """Write transform, images, figures and picture into ``folder``, whole or not at all.
+
+        Raises:
+            InputError: the folder exists and ``overwrite`` is False.
+        """
+        from ..files import output_folder, write_image, write_transform
+        from ..report.overview import draw
+
+        with output_folder(folder, overwrite) as part:
+            write_transform(self.transform, part / "transform.h5")
+            write_transform(self.transform, part / "displacement.nii.gz")
+            write_image(self.warped, part / "warped.nii.gz")
+            write_image(self.jacobian, part / "jacobian.nii.gz")
+            draw(self, part / "overview.png")
+            (part / "metrics.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
+        return Path(folder)
+
+    def summary(self) -> dict[str, Any]:
+        """Metrics, settings and times: what ``metrics.json`` holds."""
+        return {**self.metrics, "seconds": self.seconds, "settings": self.settings}
+
+
+def _liters(mask: Volume) -> float:
+    return float(mask.data.sum()) * mask.grid.voxel_volume / 1e6

@@ -1,0 +1,151 @@
+"""Two scans of one patient in two breathing states, with the exact motion between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..ops import box_mean, jacobian_determinant
+from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
+from ..space.sampling import matrix_times_points, sample_world, world_points
+from .anatomy import Anatomy, acquire
+from .randomness import Draw
+
+
+@dataclass(frozen=True)
+class SimulatedPair:
+    """A fixed and a moving scan, their lungs, and the truth.
+
+    ``truth`` maps fixed points to moving points (LPS mm) at every voxel of the fixed grid; the landmarks
+    lie at vessels, and the moving ones are the fixed ones mapped by the truth.
+    """
+
+    fixed: Volume
+    moving: Volume
+    fixed_lungs: Volume
+    moving_lungs: Volume
+    truth: DisplacementField
+    fixed_landmarks: Landmarks
+    moving_landmarks: Landmarks
+
+
+def simulate_pair(
+    anatomy: Anatomy,
+    displacement: Tensor | DisplacementField,
+    seed: int,
+    *,
+    noise_hu: float = 20.0,
+    blur_mm: float = 0.5,
+    slice_thickness: float | None = None,
+    conserve_mass: bool = True,
+    fixed_grid: Grid | None = None,
+    moving_crop: tuple[Sequence[int], Sequence[int]] | None = None,
+    offset: Affine | None = None,
+    moving_grid: Grid | None = None,
+    landmarks: int = 300,
+) -> SimulatedPair:
+    """Move an anatomy: the moving scan is the anatomy, fixed(x) = anatomy(x + u(x)).
+
+    Args:
+        displacement: u, mm along the world axes, (3, D, H, W) on the anatomy's grid, or a field.
+        seed: of the noise and the choice of landmarks.
+        noise_hu, blur_mm, slice_thickness: of the scanner, independent noise in both scans.
+        conserve_mass: where the lung is stretched it gets thinner: (HU + 1000) of the fixed lung is that
+            of the moving one times det J. Vessels are spared.
+        fixed_grid: grid of the fixed scan, oblique if you like; the anatomy's by default.
+        moving_crop: (start, size) in voxels (i, j, k) of the anatomy's grid: what the moving scan shows.
+        offset: rigid motion of the moving scanner's frame: anatomy point p is at ``offset(p)`` there.
+        moving_grid: grid of the moving scan in its own frame; by default the anatomy's voxels as they
+            are, their grid moved by ``offset``.
+        landmarks: how many at most.
+
+    Raises:
+        ValueError: ``offset`` is not rigid.
+    """
+    draw = Draw(seed, 3)
+    offset = offset or Affine.identity()
+    target = fixed_grid or anatomy.ct.grid
+    if not isinstance(displacement, DisplacementField):
+        displacement = DisplacementField(displacement, anatomy.ct.grid)
+    here = displacement.displacement_on(target)
+    points = world_points(target, device=here.data.device)
+    mapped = points + here.data.movedim(0, -1)
+    fixed = sample_world(anatomy.ct.data[None], anatomy.ct.grid, mapped)[0]
+    inside = sample_world(anatomy.lungs.data.float()[None], anatomy.lungs.grid, mapped, "nearest", 0.0)
+    fixed_lungs = Volume(inside[0] > 0.5, target)
+    if conserve_mass:
+        fixed = with_density(fixed, fixed_lungs.data, here.jacobian().data)
+
+    truth = (matrix_times_points(offset.matrix, mapped) - points).movedim(-1, 0).contiguous()
+    moving, moving_lungs = anatomy.ct, anatomy.lungs
+    if moving_crop is not None:
+        part = anatomy.ct.grid.crop(*moving_crop)
+        moving, moving_lungs = moving.resample(part), moving_lungs.resample(part)
+    moving, moving_lungs = (_carried(v, offset) for v in (moving, moving_lungs))
+    if moving_grid is not None:
+        # a scanner cannot show what the anatomy does not hold: air
+        moving = moving.resample(moving_grid, fill=-1000.0)
+        moving_lungs = moving_lungs.resample(moving_grid)
+
+    field = DisplacementField(truth, target)
+    clean = Volume(fixed, target)
+    at = vessel_points(clean, fixed_lungs, draw, landmarks)
+    at = at.points[moving.grid.contains(field.apply(at).points)]
+    fixed_landmarks = Landmarks(at, "fixed")
+    return SimulatedPair(
+        acquire(clean, draw, noise_hu, blur_mm, slice_thickness),
+        acquire(moving, draw, noise_hu, blur_mm, slice_thickness),
+        fixed_lungs,
+        moving_lungs,
+        field,
+        fixed_landmarks,
+        field.apply(fixed_landmarks),
+    )
+
+
+def with_density(image: Tensor, lungs: Tensor, determinant: Tensor) -> Tensor:
+    """HU (D, H, W) after the lung's volume changed by ``determinant`` with its mass conserved.
+
+    Only parenchyma changes: blood and tissue above -350 HU cannot be compressed. Factors are held
+    between 0.4 and 2.5, and the parenchyma below -300 HU.
+    """
+    loose = ((-350 - image) / 200).clamp(0, 1) * lungs
+    dense = ((image + 1000).clamp_min(0) * determinant.clamp(0.4, 2.5) - 1000).clamp_max(-300)
+    return image + loose * (dense - image)
+
+
+def vessel_points(image: Volume, lungs: Volume, draw: Draw, count: int) -> Landmarks:
+    """Up to ``count`` voxel centres in the lungs that are the brightest around and stand out.
+
+    They keep a distance of three voxels from each other and stay off the lung's surface.
+    """
+    hu = image.data[None, None]
+    inner = -F.max_pool3d(-lungs.data.float()[None, None], 5, 1, 2) > 0.5
+    contrast = hu.clamp_max(100) - box_mean(hu.clamp_max(100), 3)
+    peak = (hu >= F.max_pool3d(hu, 5, 1, 2)) & inner & (contrast > 40)
+    index = peak[0, 0].nonzero()
+    strength = contrast[0, 0][peak[0, 0]]
+    # the better half, in random order
+    keep = strength >= strength.median() if len(index) > 2 * count else strength > 0
+    index = index[keep].cpu()
+    index = index[draw.permutation(len(index))[:count]].flip(1)
+    return Landmarks(image.grid.to_world(index.numpy().reshape(-1, 3)), "fixed")
+
+
+def density_of(displacement: Tensor, spacing: tuple[float, float, float]) -> Tensor:
+    """det J (D, H, W) of a field (3, D, H, W) in mm on a grid along the world's axes."""
+    return jacobian_determinant(displacement[None], spacing)[0, 0]
+
+
+def _carried(volume: Volume, offset: Affine) -> Volume:
+    """The same voxels in another scanner's frame: only the grid moves."""
+    grid = volume.grid
+    moved = Grid(
+        grid.size, grid.spacing, tuple(offset.apply([grid.origin])[0]),
+        tuple(map(tuple, offset.linear @ grid.direction)),
+    )
+    return Volume(volume.data, moved)

@@ -1,0 +1,169 @@
+"""Motion of real lungs: a smooth field through keypoint pairs, carried over to other patients.
+
+The keypoint files hold voxel indices in a grid of 1.75 x 1.25 x 1.75 mm whose axes, found from the
+shape of the lungs (heart notch, costophrenic recess behind, apices) run to the left, to the back and
+to the head: i, j, k are x, y, z of LPS, whatever the direction in accompanying headers says.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import cg
+from torch import Tensor
+
+from ..errors import InputError
+from ..space import Grid, Volume
+from .breathing import lung_box, without_folds
+from .splines import axis_positions, cubic_basis, evaluate
+
+log = logging.getLogger(__name__)
+
+Float = NDArray[np.float64]
+#: Voxel size of the keypoint files along (i, j, k), mm.
+KEYPOINT_SPACING = (1.75, 1.25, 1.75)
+_KNOT_MM = 26.0
+_MARGIN = 2  # control points beyond the keypoints on either side
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A smooth motion in the frame of its patient's lung box.
+
+    Args:
+        coefficients: (3, kz, ky, kx) cubic B-spline coefficients of the displacement in mm (LPS).
+        first: mm (x, y, z) of control point 0, in the keypoints' frame.
+        knot: mm between control points.
+        low, high: the lung box in the keypoints' frame, mm.
+        residuals: (N,) mm by which the field misses each keypoint.
+        name: where it comes from.
+    """
+
+    coefficients: Tensor
+    first: Float
+    knot: float
+    low: Float
+    high: Float
+    residuals: Float
+    name: str = ""
+
+    def field_on(
+        self, grid: Grid, lungs: Volume, amplitude: float = 1.0, device: torch.device | str = "cpu",
+        keep_translation: bool = True, check: bool = True,
+    ) -> Tensor:
+        """This motion in another patient: the lung boxes are laid on each other.
+
+        Args:
+            grid: along the world's axes.
+            lungs: mask of the other patient (its box is used).
+            amplitude: factor on the displacement.
+            keep_translation: otherwise the mean displacement of the box is taken out.
+            check: remove folds; False leaves that to the caller.
+
+        Returns:
+            (3, D, H, W) mm, without folds. Displacements are scaled with the box, which keeps the
+            volume change of the original.
+        """
+        low, high = (np.asarray(v, dtype=np.float64) for v in lung_box(lungs))
+        ratio = (high - low) / (self.high - self.low)
+        counts = self.coefficients.shape[:0:-1]
+        bases = []
+        for axis, p in enumerate(axis_positions(grid, device)):
+            own = (p - low[axis]) / ratio[axis] + self.low[axis]
+            bases.append(cubic_basis((own - self.first[axis]) / self.knot, counts[axis]))
+        field = evaluate(self.coefficients.to(device), (bases[0], bases[1], bases[2]))
+        if not keep_translation:
+            field = field - self.coefficients.to(device).mean(dim=(1, 2, 3))[:, None, None, None]
+        scale = torch.as_tensor(ratio * amplitude, dtype=torch.float32, device=device)
+        field = field * scale[:, None, None, None]
+        return without_folds(field, grid) if check else field
+
+
+def load_motion(path: str | Path, reverse: bool = False) -> Motion:
+    """Fit the motion of a keypoint file: rows of exhale i, j, k, inhale i, j, k.
+
+    Args:
+        reverse: inhale as the fixed side instead of exhale.
+
+    Raises:
+        InputError: the file is missing or is not a table of six numbers a row, at least 20 rows.
+
+    Both sides are taken to have the exhale side's voxel size. (With the finer inhale voxels that are
+    told of the COPDgene files, lungs would shrink by a quarter on breathing in.)
+    """
+    path = Path(path)
+    try:
+        text = path.read_text()
+        head = 0 if text.lstrip()[:1] in "-.0123456789" else 1
+        rows = np.loadtxt(text.splitlines(), delimiter=",", skiprows=head, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise InputError(path, expected="a table of keypoints", found=str(error)) from None
+    if rows.ndim != 2 or rows.shape[1] != 6 or len(rows) < 20 or not np.isfinite(rows).all():
+        raise InputError(
+            path, expected="at least 20 rows of i, j, k, i, j, k", found=f"a table of {rows.shape}"
+        )
+    exhale, inhale = (rows[:, c : c + 3] * KEYPOINT_SPACING for c in (0, 3))
+    fixed, moving = (inhale, exhale) if reverse else (exhale, inhale)
+    return fit_motion(fixed, moving, name=path.stem + (" reversed" if reverse else ""))
+
+
+def fit_motion(
+    fixed: Float, moving: Float, smoothness: float = 0.02, rounds: int = 8, name: str = ""
+) -> Motion:
+    """Penalised least squares of a cubic B-spline field, reweighted so that outliers lose their say.
+
+    Args:
+        fixed, moving: (N, 3) matching points, LPS mm.
+        smoothness: weight of the bending (second differences of the coefficients) for one keypoint.
+        rounds: reweightings (Geman-McClure weights with the scale from the median residual).
+    """
+    low, high = np.quantile(fixed, 0.005, axis=0), np.quantile(fixed, 0.995, axis=0)
+    first = low - _MARGIN * _KNOT_MM
+    counts = np.ceil((high - low) / _KNOT_MM).astype(int) + 2 * _MARGIN + 1
+    bases = [
+        cubic_basis(torch.as_tensor((fixed[:, a] - first[a]) / _KNOT_MM), int(counts[a])).numpy()
+        for a in range(3)
+    ]
+    total = np.einsum("nz,ny,nx->nzyx", bases[2], bases[1], bases[0]).reshape(len(fixed), -1)
+    matrix = sparse.csr_matrix(total)
+    bending = _bending(tuple(int(c) for c in counts[::-1])) * (smoothness * len(fixed) / 1000)
+    motion = moving - fixed
+    found = np.zeros((total.shape[1], 3)) + np.median(motion, axis=0)
+    weights = np.ones(len(fixed))
+    for _ in range(rounds):
+        weighted = matrix.multiply(weights[:, None]).tocsr()
+        system = (matrix.T @ weighted + bending).tocsr()
+        inverse_diagonal = sparse.diags(1 / system.diagonal())
+        for c in range(3):
+            right = weighted.T @ motion[:, c]
+            found[:, c], _ = cg(system, right, found[:, c], rtol=1e-5, maxiter=400, M=inverse_diagonal)
+        residuals = np.linalg.norm(matrix @ found - motion, axis=1)
+        scale = 2.5 * max(float(np.median(residuals)), 0.2)
+        weights = 1 / (1 + (residuals / scale) ** 2) ** 2
+    coefficients = torch.as_tensor(found.T.reshape(3, *counts[::-1]), dtype=torch.float32)
+    log.info("%s: median residual of the fit %.2f mm", name, float(np.median(residuals)))
+    return Motion(coefficients, first, _KNOT_MM, low, high, residuals, name)
+
+
+def _bending(counts: tuple[int, int, int]) -> sparse.csr_matrix:
+    """Sum of squared second differences along and across the axes, as a matrix."""
+
+    def differences(order: int, n: int) -> sparse.csr_matrix:
+        rows = [[1.0], [-1.0, 1.0], [1.0, -2.0, 1.0]][order]
+        return sparse.diags(rows, list(range(order + 1)), shape=(n - order, n)).tocsr()
+
+    total = None
+    for orders, weight in (
+        ((2, 0, 0), 1), ((0, 2, 0), 1), ((0, 0, 2), 1), ((1, 1, 0), 2), ((1, 0, 1), 2), ((0, 1, 1), 2)
+    ):
+        part = reduce(sparse.kron, [differences(o, n) for o, n in zip(orders, counts, strict=True)])
+        part = weight * (part.T @ part)
+        total = part if total is None else total + part
+    return total.tocsr()

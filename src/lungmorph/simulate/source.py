@@ -1,0 +1,185 @@
+"""Training pairs at the network's working lattice, made while training goes on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from math import exp, log
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..ops import gaussian
+from ..space import Affine, Grid, Volume
+from ..space.sampling import matrix_times_points, sample_world, world_points
+from .affine import fitted_affine, random_affine
+from .anatomy import Anatomy, acquire, thorax
+from .breathing import Breath, breathing_field, lung_box, random_field, slide, without_folds
+from .pairs import density_of, with_density
+from .randomness import Draw
+from .real_motion import Motion
+
+
+class TrainingPairs:
+    """Pair number ``step`` of an endless row, the same for the same seed, whatever came before.
+
+    Args:
+        seed: of everything.
+        spacing_mm: of the working lattice.
+        anatomies: real patients; they are resampled once. Keep those of validation and test out.
+        motions: real motions, likewise.
+        procedural: share of invented patients (all, if there are no real ones).
+        pool: invented patients at hand at a time.
+        renew_every: steps after which one of them is replaced by a new one.
+        prealigned: share of pairs whose affine part is removed up to a small error, as pre-alignment does.
+        mean_displacement: range of the mean displacement in the lung that is asked for, mm; one pair
+            in eight goes up to 1.45 times the upper end.
+        sizes: least and largest size of the lattice along an axis; sizes are multiples of 8.
+        device: where the pairs are made.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        spacing_mm: float = 4.0,
+        anatomies: Sequence[Anatomy] = (),
+        motions: Sequence[Motion] = (),
+        *,
+        procedural: float = 0.6,
+        pool: int = 24,
+        renew_every: int = 10,
+        prealigned: float = 0.75,
+        mean_displacement: tuple[float, float] = (2.0, 14.0),
+        sizes: tuple[int, int] = (56, 88),
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.seed, self.spacing, self.device = seed, spacing_mm, device
+        self.real = [_at_spacing(a, spacing_mm, device) for a in anatomies]
+        self.motions = list(motions)
+        self.procedural = procedural if self.real else 1.0
+        self.pool, self.renew_every = pool, renew_every
+        self.prealigned, self.mean, self.sizes = prealigned, mean_displacement, sizes
+        self._made: OrderedDict[int, Anatomy] = OrderedDict()
+
+    def pair(self, step: int) -> dict[str, Tensor]:
+        """The pair of a training step.
+
+        Returns:
+            ``fixed``, ``moving`` (1, 1, D, H, W) in HU; ``fixed_mask``, ``moving_mask`` (1, 1, D, H, W)
+            bool, the lungs; ``displacement`` (1, 3, D, H, W), voxels, channels (x, y, z), fixed to moving.
+        """
+        draw = Draw(self.seed, step, 4)
+        anatomy = self._anatomy(draw, step)
+        grid = self._lattice(draw, anatomy)
+        lungs = anatomy.lungs.resample(grid)
+        field = self._motion(draw, grid, lungs)
+        points = world_points(grid, device=self.device)
+        inside = points[lungs.data]
+        affine = fitted_affine(inside, field[:, lungs.data].T)
+        prealigned = draw.chance(self.prealigned)
+        around = inside.mean(dim=0).double().cpu().numpy()
+        rest = field
+        if prealigned:
+            rest = field + points.movedim(-1, 0)
+            rest = rest - matrix_times_points(affine.matrix, points).movedim(-1, 0)
+        field = without_folds(field * self._amplitude(draw, rest, lungs.data), grid)
+        mapped = points + field.movedim(0, -1)
+        # the moving image is read through ``start``; what is left to find is start^-1 after the motion
+        start = Affine.identity()
+        if prealigned:
+            affine = fitted_affine(inside, field[:, lungs.data].T)
+            start = affine.after(random_affine(draw, around, shift=4.0, scale=0.03, degrees=2.0))
+        left = matrix_times_points(start.inverse().matrix, mapped) - points
+        pose = random_affine(draw, around, shift=0.0, scale=0.0, degrees=8.0)
+        images: dict[str, Tensor] = {}
+        for name, where in (("fixed", mapped), ("moving", matrix_times_points(start.matrix, points))):
+            posed = matrix_times_points(pose.matrix, where)
+            ct = sample_world(anatomy.ct.data[None], anatomy.ct.grid, posed)[0]
+            mask = sample_world(anatomy.lungs.data.float()[None], anatomy.lungs.grid, posed)[0] > 0.5
+            if name == "fixed":
+                ct = with_density(ct, mask, density_of(field, grid.spacing))
+            images[name] = self._scanned(draw, Volume(ct, grid))
+            images[name + "_mask"] = mask
+        voxels = left / left.new_tensor(grid.spacing)
+        out = {name: image[None, None] for name, image in images.items()}
+        out["displacement"] = voxels.movedim(-1, 0)[None]
+        return _flipped(draw, out)
+
+    # ------------------------------------------------------------ parts
+
+    def _anatomy(self, draw: Draw, step: int) -> Anatomy:
+        if not draw.chance(self.procedural):
+            return self.real[draw.integer(0, len(self.real))]
+        slot, renewed = draw.integer(0, self.pool), step // self.renew_every
+        # renewal r = 1, 2, ... puts patient number pool + r - 1 into slot (r - 1) % pool
+        last = renewed - 1 - (renewed - 1 - slot) % self.pool if renewed else -1
+        number = self.pool + last if last >= 0 else slot
+        if number not in self._made:
+            patient = Draw(self.seed, number, 5).integer(0, 2**62)
+            half = 4.0 * np.array([40, 32, 40])
+            grid = Grid.covering(-half, half, self.spacing)
+            self._made[number] = thorax(patient, grid, self.device)
+            while len(self._made) > self.pool:
+                self._made.popitem(last=False)
+        self._made.move_to_end(number)
+        return self._made[number]
+
+    def _lattice(self, draw: Draw, anatomy: Anatomy) -> Grid:
+        """A box about the lungs; the patient is stretched a little by pretending another spacing."""
+        low, high = (v.double().numpy() for v in lung_box(anatomy.lungs))
+        step = np.array([self.spacing * draw.uniform(0.92, 1.08) for _ in range(3)])
+        low = low - [draw.uniform(8, 24), draw.uniform(8, 24), draw.uniform(8, 36)]
+        high = high + [draw.uniform(8, 24), draw.uniform(8, 24), draw.uniform(8, 20)]
+        least, most = self.sizes
+        size = np.clip(np.round((high - low) / step / 8).astype(int) * 8, least, most)
+        first = (low + high) / 2 - (size - 1) / 2 * step
+        return Grid(tuple(size), tuple(step), tuple(first))
+
+    def _motion(self, draw: Draw, grid: Grid, lungs: Volume) -> Tensor:
+        kind = draw.uniform(0, 1)
+        if self.motions and kind < 0.5:
+            motion = self.motions[draw.integer(0, len(self.motions))]
+            field = motion.field_on(grid, lungs, device=self.device, check=False)
+            if draw.chance(0.5):
+                field = field + random_field(draw, grid, draw.uniform(1, 6), self.device, check=False)
+            if draw.chance(0.4):
+                field = slide(field, lungs, draw.uniform(0.3, 1.0), check=False)
+            return field
+        if kind < 0.8:
+            return breathing_field(draw, lungs, Breath.drawn(draw), check=False)
+        return random_field(draw, grid, 20.0, self.device, check=False)
+
+    def _amplitude(self, draw: Draw, rest: Tensor, lungs: Tensor) -> float:
+        """The factor that gives the motion to be found a mean length drawn from the range."""
+        low, high = self.mean
+        wanted = exp(draw.uniform(log(low), log(high)))
+        if draw.chance(0.125):
+            wanted = draw.uniform(high, 1.45 * high)
+        found = float(rest[:, lungs].norm(dim=0).mean())
+        return min(wanted / max(found, 1e-3), 3.0)
+
+    def _scanned(self, draw: Draw, volume: Volume) -> Tensor:
+        noise, blur = draw.uniform(2, 30), draw.uniform(0, 0.45) * self.spacing
+        data = acquire(volume, draw, noise, blur).data
+        return data * draw.uniform(0.97, 1.03) + draw.uniform(-20, 20)
+
+
+def _at_spacing(anatomy: Anatomy, spacing: float, device: torch.device | str) -> Anatomy:
+    """A real patient on an isotropic grid about the lungs, anti-aliased."""
+    low, high = (v.double().numpy() for v in lung_box(anatomy.lungs))
+    grid = Grid.covering(low, high, spacing, margin=48.0)
+    sigma = [0.42 * max(spacing / s - 1, 0) for s in anatomy.ct.grid.spacing]
+    smooth = gaussian(anatomy.ct.data[None, None].float(), (sigma[0], sigma[1], sigma[2]))[0, 0]
+    ct = Volume(smooth, anatomy.ct.grid).resample(grid)
+    lungs = anatomy.lungs.resample(grid)
+    return Anatomy(Volume(ct.data.to(device), grid), Volume(lungs.data.to(device), grid))
+
+
+def _flipped(draw: Draw, pair: dict[str, Tensor]) -> dict[str, Tensor]:
+    """All images of a pair mirrored along the same random axes, the field with them."""
+    for axis, probability in ((0, 0.5), (1, 0.3), (2, 0.2)):
+        if draw.chance(probability):
+            pair = {name: image.flip(4 - axis) for name, image in pair.items()}
+            pair["displacement"][:, axis] *= -1
+    return pair
