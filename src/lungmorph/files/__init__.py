@@ -1,0 +1,34 @@
+"""Every file format, read and written: images, DICOM series, transforms, landmarks, result folders.
+
+Bad input is refused with one clear line (:class:`lungmorph.errors.InputError`); what is written
+appears whole or not at all.
+"""
+
+from .dicom import Series, list_series
+from .images import read_image, read_mask, write_image
+from .landmarks import (
+    read_landmark_pairs,
+    read_landmarks,
+    write_landmark_pairs,
+    write_landmarks,
+)
+from .output import output_folder
+from .replace import replacing
+from .transforms import read_transform, to_itk, write_transform
+
+__all__ = [
+    "Series",
+    "list_series",
+    "output_folder",
+    "read_image",
+    "read_landmark_pairs",
+    "read_landmarks",
+    "read_mask",
+    "read_transform",
+    "replacing",
+    "to_itk",
+    "write_image",
+    "write_landmark_pairs",
+    "write_landmarks",
+    "write_transform",
+]

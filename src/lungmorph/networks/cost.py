@@ -27,7 +27,7 @@ from .multilevel import MultiLevel
 _CHANNEL_BLOCK = 16
 _PLAIN_CHANNELS = 7
 # compiled kernels, per-thread buffers and unreturned pages of the allocator, as measured
-_OVERHEAD_BYTES = 64_000_000
+_OVERHEAD_BYTES = 80_000_000
 _COARSER = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..ops import gaussian, sample
+from ..ops import gaussian
 from ..space import Grid, Volume
 from .body import Body
 from .randomness import Draw
@@ -186,7 +185,7 @@ def _trees(
     """Arteries, veins and airways of both lungs, in mm of the patient frame."""
     arteries, veins, airways = [], [], []
     density = draw.uniform(0.75, 1.25)
-    thin = draw.uniform(0.5, 0.72)
+    thin = draw.uniform(0.45, 0.65)
     for key, side in (("right", -1), ("left", 1)):
         cells = (low[key] < -2.0).nonzero().cpu()
         if len(cells) < 50:
@@ -196,7 +195,7 @@ def _trees(
         hilum = body.hilum(side)
         volume = len(cells) * coarse.voxel_volume / 1e6  # litres
         for kind, offset in ((arteries, (0.0, -6.0, 4.0)), (veins, (0.0, -14.0, -14.0))):
-            count = min(len(where), int(330 * density * volume**0.8))
+            count = min(len(where), int(520 * density * volume**0.8))
             chosen = where[draw.permutation(len(where))[:count]]
             root = hilum + torch.tensor(offset)
             kind.append(grow_tree(draw, root, chosen, thin, 7.5))

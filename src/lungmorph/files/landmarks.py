@@ -1,0 +1,319 @@
+"""Landmarks: CSV, 3D Slicer markups (``.mrk.json``, ``.fcsv``) and plain lists of voxel indices.
+
+In memory all points are LPS mm; a format that speaks RAS is turned here.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..space import Grid, Landmarks, Volume
+from ..space.grid import Float
+from .geometry import PathLike
+from .replace import file_suffix, replacing
+from .tables import Table, number_of, read_lines, read_table
+from .tables import points as table_points
+
+#: (x, y, z) of RAS times this is LPS, and back.
+RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
+POINT_FILES = (".csv", ".mrk.json", ".fcsv", ".txt")
+_PAIR = tuple(f"{frame}_{axis}" for frame in ("fixed", "moving") for axis in "xyz")
+_FCSV_SPACES = {"LPS": "LPS", "RAS": "RAS", "0": "RAS", "1": "LPS"}
+
+
+def read_landmarks(
+    path: PathLike,
+    frame: str = "fixed",
+    image: Volume | Grid | None = None,
+    first: int = 0,
+) -> Landmarks:
+    """Read the points of one image as LPS mm.
+
+    Args:
+        path: ``.csv`` with columns x, y, z (or x_ras, y_ras, z_ras; x_lps, ...) in mm, **LPS unless
+            told otherwise**: by the column names, a column ``space`` (LPS or RAS), or a comment line
+            such as ``# RAS mm``; ``.mrk.json`` or ``.fcsv`` of 3D Slicer; or ``.txt``, three voxel
+            indices i j k a line.
+        frame: the image that they lie in, "fixed" or "moving".
+        image: the image whose voxels a ``.txt`` counts.
+        first: index of the first voxel in a ``.txt``, 0 or 1 (DIR-Lab counts from 1).
+
+    Raises:
+        InputError: missing file, columns or points; a cell that is no number; frames that contradict
+            one another or are not said; an index list without image, or outside of it.
+    """
+    path = Path(path)
+    suffix = file_suffix(path)
+    if suffix == ".csv":
+        return Landmarks(_csv_points(path), frame)
+    if suffix == ".fcsv":
+        return Landmarks(_fcsv_points(path), frame)
+    if suffix in (".mrk.json", ".json"):
+        return Landmarks(_markup_points(path), frame)
+    if suffix == ".txt":
+        return _index_points(path, frame, image, first)
+    raise _unknown(path, suffix)
+
+
+def read_landmark_pairs(
+    path: PathLike, moving: PathLike | None = None
+) -> tuple[Landmarks, Landmarks]:
+    """Read corresponding points of the fixed and the moving image, LPS mm.
+
+    Args:
+        path: CSV with the columns fixed_x, fixed_y, fixed_z, moving_x, moving_y, moving_z in any
+            order (LPS mm, or RAS where a comment line ``# RAS mm`` says so); other columns are
+            ignored. Or, with ``moving``, the fixed points in a file of :func:`read_landmarks`.
+        moving: the moving points in a file of their own, in the same order.
+
+    Raises:
+        InputError: as :func:`read_landmarks`; not as many moving points as fixed ones.
+    """
+    if moving is not None:
+        pair = read_landmarks(path, "fixed"), read_landmarks(moving, "moving")
+        if len(pair[0]) != len(pair[1]):
+            raise InputError(
+                moving, expected=f"{len(pair[0])} points, as in {path}", found=str(len(pair[1]))
+            )
+        return pair
+    table = read_table(path)
+    turn = RAS_TO_LPS if _commented_space(table) == "RAS" else np.ones(3)
+    values = table_points(table, _PAIR)
+    return Landmarks(values[:, :3] * turn, "fixed"), Landmarks(values[:, 3:] * turn, "moving")
+
+
+def write_landmarks(landmarks: Landmarks, path: PathLike) -> None:
+    """Write points as ``.csv``, ``.mrk.json`` or ``.fcsv``, in LPS mm and said so in the file.
+
+    Raises:
+        InputError: another suffix, or nothing can be written.
+    """
+    suffix = file_suffix(path)
+    rows = landmarks.points.tolist()
+    if suffix == ".csv":
+        text = "# LPS mm\nx,y,z\n" + _rows(landmarks.points)
+    elif suffix == ".fcsv":
+        text = (
+            "# Markups fiducial file version = 4.11\n# CoordinateSystem = LPS\n"
+            "# columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID\n"
+        ) + "".join(
+            f"{n},{x!r},{y!r},{z!r},0,0,0,1,1,1,0,{landmarks.frame}-{n},,\n"
+            for n, (x, y, z) in enumerate(rows, 1)
+        )
+    elif suffix == ".mrk.json":
+        text = json.dumps(_markup(landmarks), indent=1)
+    else:
+        raise _unknown(path, suffix)
+    _write(path, text)
+
+
+def write_landmark_pairs(fixed: Landmarks, moving: Landmarks, path: PathLike) -> None:
+    """Write pairs as a CSV with the columns fixed_x, ..., moving_z in LPS mm.
+
+    Raises:
+        ValueError: not as many moving points as fixed ones.
+        InputError: another suffix, or nothing can be written.
+    """
+    if len(fixed) != len(moving):
+        raise ValueError(f"{len(fixed)} fixed points and {len(moving)} moving points")
+    if file_suffix(path) != ".csv":
+        raise InputError(path, expected="the suffix .csv", found=f"{file_suffix(path)!r}")
+    values = np.concatenate([fixed.points, moving.points], axis=1)
+    _write(path, "# LPS mm\n" + ",".join(_PAIR) + "\n" + _rows(values))
+
+
+# ------------------------------------------------------------------ readers
+
+
+def _csv_points(path: Path) -> Float:
+    table = read_table(path)
+    said = {space for space in (_commented_space(table), _column_space(table)) if space}
+    columns = ("x", "y", "z")
+    for space in ("LPS", "RAS"):
+        named = tuple(f"{axis}_{space.lower()}" for axis in "xyz")
+        if set(named) <= set(table.columns):
+            columns = named
+            said.add(space)
+    if len(said) > 1:
+        raise InputError(path, expected="one frame, LPS or RAS", found=" and ".join(sorted(said)))
+    values = table_points(table, columns)
+    return values * RAS_TO_LPS if said == {"RAS"} else values
+
+
+def _commented_space(table: Table) -> str | None:
+    text = " ".join(table.comments)
+    if re.search(r"\b(ijk|voxels?|ind(ex|ices))\b", text, re.IGNORECASE):
+        raise InputError(
+            table.path,
+            expected="points in mm",
+            found="a comment that speaks of voxels",
+            do="write an index list as .txt and name its image",
+        )
+    said = {word.upper() for word in re.findall(r"\b(?:LPS|RAS)\b", text, re.IGNORECASE)}
+    if len(said) > 1:
+        raise InputError(table.path, expected="one frame", found="LPS and RAS in its comments")
+    return said.pop() if said else None
+
+
+def _column_space(table: Table) -> str | None:
+    if "space" not in table.columns:
+        return None
+    at = table.columns.index("space")
+    said = {cells[at].strip().upper() if at < len(cells) else "" for _, cells in table.rows}
+    if len(said) == 1 and said <= {"LPS", "RAS"}:
+        return said.pop()
+    raise InputError(
+        table.path,
+        expected="LPS or RAS, one of them, in the column space",
+        found=", ".join(sorted(said)) or "nothing",
+    )
+
+
+def _fcsv_points(path: Path) -> Float:
+    space = None
+    found = []
+    for line, text in enumerate(read_lines(path), 1):
+        if text.startswith("#"):
+            match = re.match(r"#\s*CoordinateSystem\s*=\s*(\S+)", text)
+            space = match.group(1) if match else space
+        elif text.strip():
+            cells = next(csv.reader([text]))
+            if len(cells) < 4:
+                raise InputError(
+                    f"{path}, line {line}", expected="id,x,y,z,...", found=f"{len(cells)} cells"
+                )
+            found.append([number_of(path, line, cell) for cell in cells[1:4]])
+    return _framed(path, found, _FCSV_SPACES.get(space or ""), space)
+
+
+def _markup_points(path: Path) -> Float:
+    try:
+        lists = json.loads("\n".join(read_lines(path)))["markups"]
+        kinds = [str(item.get("type")) for item in lists]
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(path, expected="3D Slicer markups", found="other JSON") from error
+    if kinds != ["Fiducial"]:
+        raise InputError(
+            path,
+            expected="one list of Fiducial markups",
+            found=", ".join(kinds) or "none",
+            do="export one point list",
+        )
+    markup = lists[0]
+    unit = markup.get("coordinateUnits", "mm")
+    if (unit[0] if isinstance(unit, list) and unit else unit) != "mm":
+        raise InputError(path, expected="points in mm", found=f"coordinateUnits {unit}")
+    found = []
+    for number, point in enumerate(markup.get("controlPoints") or [], 1):
+        status = point.get("positionStatus", "defined")
+        position = point.get("position")
+        if status != "defined" or not isinstance(position, list) or len(position) != 3:
+            # leaving it out would pair all later points with the wrong partner
+            raise InputError(
+                path,
+                expected="every point with a position",
+                found=f"point {number} ({point.get('label', '')}) {status}",
+                do="place it or delete it (also in the other list)",
+            )
+        found.append([number_of(path, 0, value) for value in position])
+    space = markup.get("coordinateSystem", "LPS")  # the default of Slicer's markups schema
+    return _framed(path, found, {"LPS": "LPS", "RAS": "RAS"}.get(str(space)), space)
+
+
+def _index_points(path: Path, frame: str, image: Volume | Grid | None, first: int) -> Landmarks:
+    found = []
+    for line, text in enumerate(read_lines(path), 1):
+        cells = re.split(r"[\s,;]+", text.split("#")[0].strip(" \t,;"))
+        if cells == [""]:
+            continue
+        if len(cells) != 3:
+            raise InputError(
+                f"{path}, line {line}", expected="three indices i j k", found=f"{len(cells)} cells"
+            )
+        found.append([number_of(path, line, cell) for cell in cells])
+    if not found:
+        raise InputError(path, expected="points", found="none")
+    if image is None:
+        raise InputError(
+            path,
+            expected="the image whose voxels these indices count",
+            found="none",
+            do="name it, or give points in mm as .csv",
+        )
+    if first not in (0, 1):
+        raise InputError(path, expected="a first index of 0 or 1", found=str(first))
+    grid = image.grid if isinstance(image, Volume) else image
+    made = Landmarks.from_index(found, grid, frame, first)
+    outside = np.flatnonzero(~grid.contains(made.points))
+    if len(outside):
+        raise InputError(
+            path,
+            expected=f"indices from {first} inside {grid}",
+            found=f"{len(outside)} outside, the first of them {found[outside[0]]}",
+            do="check the image and whether counting starts at 0 or 1",
+        )
+    return made
+
+
+def _framed(path: Path, found: list[list[float]], space: str | None, said: object) -> Float:
+    if space is None:
+        raise InputError(
+            path, expected="the coordinate system LPS or RAS", found=str(said or "none")
+        )
+    if not found:
+        raise InputError(path, expected="points", found="none")
+    values = np.asarray(found, dtype=np.float64)
+    return values * RAS_TO_LPS if space == "RAS" else values
+
+
+# ------------------------------------------------------------------ writers
+
+
+def _markup(landmarks: Landmarks) -> dict[str, object]:
+    points = [
+        {
+            "id": str(n),
+            "label": f"{landmarks.frame}-{n}",
+            "position": point,
+            "selected": True,
+            "locked": False,
+            "visibility": True,
+            "positionStatus": "defined",
+        }
+        for n, point in enumerate(landmarks.points.tolist(), 1)
+    ]
+    schema = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
+    return {
+        "@schema": schema + "Resources/Schema/markups-schema-v1.0.3.json#",
+        "markups": [
+            {
+                "type": "Fiducial",
+                "coordinateSystem": "LPS",
+                "coordinateUnits": "mm",
+                "controlPoints": points,
+            }
+        ],
+    }
+
+
+def _rows(values: Float) -> str:
+    return "".join(",".join(repr(v) for v in row) + "\n" for row in values.tolist())
+
+
+def _write(path: PathLike, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _unknown(path: PathLike, suffix: str) -> InputError:
+    return InputError(
+        path,
+        expected=f"landmarks as {', '.join(POINT_FILES)}",
+        found=f"the suffix {suffix or '(none)'!r}",
+    )

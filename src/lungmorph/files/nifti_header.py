@@ -1,0 +1,208 @@
+"""What a NIfTI-1/-2 header really says.
+
+ITK repairs some bad headers in silence (a spacing of zero becomes 1 mm, a sheared sform gives way to
+the qform) and fills the missing end of a truncated file with zeros, so these are looked at here.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import math
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from ..errors import InputError
+from ..space.grid import Float
+
+_log = logging.getLogger(__name__)
+_HEAD_BYTES = 540
+_CHUNK = 1 << 22
+
+#: Intent codes of NIfTI-1 that matter here.
+DISPLACEMENT_VECTOR = 1006
+FSL_INTENTS = range(2001, 2019)
+
+
+@dataclass(frozen=True)
+class NiftiHeader:
+    """The fields that are checked; ``sform`` is 3x4, RAS mm."""
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+    bits: int
+    offset: float
+    intent: int
+    intent_name: str
+    qform_code: int
+    sform_code: int
+    sform: Float
+
+    @property
+    def file_bytes(self) -> int:
+        """How long the (uncompressed) single file has to be."""
+        return int(self.offset) + (math.prod(self.shape) * self.bits + 7) // 8
+
+
+def read_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
+    """Read the header of ``.nii`` or ``.nii.gz``.
+
+    Raises:
+        InputError: no NIfTI header, or fewer bytes than one.
+    """
+    try:
+        with _opened(path) as stream:
+            head = stream.read(_HEAD_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(path, expected="a whole NIfTI file", found=_why(error)) from error
+    for order in "<>":
+        if len(head) >= 348 and struct.unpack_from(f"{order}i", head)[0] == 348:
+            return _nifti_1(head, order)
+        if len(head) >= 540 and struct.unpack_from(f"{order}i", head)[0] == 540:
+            return _nifti_2(head, order)
+    raise InputError(
+        path,
+        expected="a NIfTI file",
+        found="a file without its header",
+        do="it may be truncated or of another format",
+    )
+
+
+def check_nifti(path: str | os.PathLike[str]) -> NiftiHeader:
+    """Check everything that ITK would hide: length, checksum, spacing and sform.
+
+    Raises:
+        InputError: truncated or damaged; zero, negative or non-finite spacing; a sheared sform.
+    """
+    header = read_nifti_header(path)
+    spacing = header.spacing[:3]
+    if not all(math.isfinite(s) and s > 0 for s in spacing):
+        raise InputError(
+            path,
+            expected="a positive spacing in mm",
+            found="x".join(f"{s:g}" for s in spacing) + " (pixdim)",
+            do="correct the header",
+        )
+    if header.sform_code > 0 and len(header.shape) >= 3:
+        _check_sform(path, header)
+    elif header.qform_code <= 0:
+        _log.warning("%s has neither qform nor sform: its orientation is unknown", path)
+    _check_length(path, header.file_bytes)
+    return header
+
+
+def _check_sform(path: str | os.PathLike[str], header: NiftiHeader) -> None:
+    columns = header.sform[:, :3]
+    length = np.linalg.norm(columns, axis=0)
+    if not np.isfinite(header.sform).all() or length.min() < 1e-6:
+        raise InputError(
+            path,
+            expected="an orthonormal direction",
+            found="an sform with an axis of no length",
+            do="correct the header",
+        )
+    axes = columns / length
+    skew = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    if skew > 1e-3:
+        raise InputError(
+            path,
+            expected="an orthonormal direction",
+            found=f"sheared axes in the sform (cosine {skew:.3g} between two of them)",
+            do="resample the image to an orthogonal grid",
+        )
+    if np.abs(length / np.asarray(header.spacing[:3]) - 1).max() > 1e-2:
+        raise InputError(
+            path,
+            expected="one spacing",
+            found=f"{_mm(header.spacing[:3])} (pixdim) and {_mm(length)} (sform)",
+            do="correct the header",
+        )
+
+
+def _check_length(path: str | os.PathLike[str], expected: int) -> None:
+    """Read the file to its end: gzip checks its own checksum, and the bytes are counted."""
+    length = 0
+    try:
+        if _is_gzip(path):
+            with gzip.open(path) as stream:
+                while chunk := stream.read(_CHUNK):
+                    length += len(chunk)
+        else:
+            length = Path(path).stat().st_size
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            path,
+            expected="a whole file",
+            found=_why(error),
+            do="it is truncated or damaged: copy it again",
+        ) from error
+    if length < expected:
+        raise InputError(
+            path,
+            expected=f"{expected} bytes",
+            found=f"{length}",
+            do="the file is truncated: copy it again",
+        )
+
+
+def _nifti_1(head: bytes, order: str) -> NiftiHeader:
+    dim = struct.unpack_from(f"{order}8h", head, 40)
+    qform_code, sform_code = struct.unpack_from(f"{order}2h", head, 252)
+    return NiftiHeader(
+        shape=_shape(dim),
+        spacing=struct.unpack_from(f"{order}7f", head, 80),
+        bits=struct.unpack_from(f"{order}h", head, 72)[0],
+        offset=struct.unpack_from(f"{order}f", head, 108)[0],
+        intent=struct.unpack_from(f"{order}h", head, 68)[0],
+        intent_name=_text(head[328:344]),
+        qform_code=qform_code,
+        sform_code=sform_code,
+        sform=np.array(struct.unpack_from(f"{order}12f", head, 280)).reshape(3, 4),
+    )
+
+
+def _nifti_2(head: bytes, order: str) -> NiftiHeader:
+    dim = struct.unpack_from(f"{order}8q", head, 16)
+    qform_code, sform_code = struct.unpack_from(f"{order}2i", head, 344)
+    return NiftiHeader(
+        shape=_shape(dim),
+        spacing=struct.unpack_from(f"{order}7d", head, 112),
+        bits=struct.unpack_from(f"{order}h", head, 14)[0],
+        offset=struct.unpack_from(f"{order}q", head, 168)[0],
+        intent=struct.unpack_from(f"{order}i", head, 504)[0],
+        intent_name=_text(head[508:524]),
+        qform_code=qform_code,
+        sform_code=sform_code,
+        sform=np.array(struct.unpack_from(f"{order}12d", head, 400)).reshape(3, 4),
+    )
+
+
+def _shape(dim: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(max(int(n), 0) for n in dim[1 : 1 + min(max(dim[0], 0), 7)])
+
+
+def _text(raw: bytes) -> str:
+    return raw.split(b"\0")[0].decode("ascii", "replace").strip()
+
+
+def _mm(values: object) -> str:
+    return "x".join(f"{float(v):.4g}" for v in np.asarray(values))
+
+
+def _is_gzip(path: str | os.PathLike[str]) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
+
+
+def _opened(path: str | os.PathLike[str]) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if _is_gzip(path) else open(path, "rb")
+
+
+def _why(error: Exception) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__

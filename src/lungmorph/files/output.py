@@ -1,0 +1,103 @@
+"""The folder of a result: it appears whole or not at all, and nobody's folder is lost."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import InputError
+
+#: What every result folder of LungMorph contains.
+RESULT_MARK = "metrics.json"
+
+
+@contextmanager
+def output_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """A temporary folder to write into, renamed to ``path`` when the block ends without error.
+
+    Missing parent folders are made; after an exception all is as before. With ``overwrite`` an
+    existing folder is replaced at the end, as long as it is empty or a result of LungMorph (it
+    contains ``metrics.json``).
+
+    Raises:
+        InputError: on entry, when ``path`` exists (and may not be overwritten), or cannot be made.
+    """
+    target = Path(path).resolve()
+    _check_target(target, overwrite)
+    made = _make_parents(target.parent)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    try:
+        try:
+            temporary.mkdir()
+        except OSError as error:
+            raise _cannot_write(target, error) from error
+        yield temporary
+        _put_in_place(temporary, target, overwrite)
+    except BaseException:  # also an interruption: nothing half-written stays
+        shutil.rmtree(temporary, ignore_errors=True)
+        for folder in made:
+            _remove_if_empty(folder)
+        raise
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(target, expected="a folder to write", found="a file of that name")
+    if not overwrite:
+        raise InputError(
+            target,
+            expected="a new output folder",
+            found="one that exists",
+            do="choose another name or pass --overwrite",
+        )
+    if any(target.iterdir()) and not (target / RESULT_MARK).is_file():
+        raise InputError(
+            target,
+            expected="an earlier result to overwrite",
+            found=f"a folder with other things (no {RESULT_MARK})",
+            do="choose another name",
+        )
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Create a folder; returns what was created, innermost first."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    try:
+        for level in reversed(missing):
+            level.mkdir()
+    except OSError as error:
+        raise _cannot_write(missing[0], error) from error
+    return missing
+
+
+def _put_in_place(temporary: Path, target: Path, overwrite: bool) -> None:
+    _check_target(target, overwrite)  # it may have appeared while the work was going on
+    if not target.exists():
+        os.rename(temporary, target)
+        return
+    old = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
+    os.rename(target, old)
+    try:
+        os.rename(temporary, target)
+    except OSError:
+        os.rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _cannot_write(target: Path, error: OSError) -> InputError:
+    return InputError(target, expected="a place to write to", found=error.strerror or str(error))

@@ -1,0 +1,45 @@
+"""Write a file so that it appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import InputError
+
+
+def file_suffix(path: str | os.PathLike[str]) -> str:
+    """The suffix in lower case, with both parts of ``.nii.gz`` and ``.mrk.json``."""
+    name = Path(path).name.lower()
+    for double in (".nii.gz", ".mrk.json"):
+        if name.endswith(double):
+            return double
+    return Path(name).suffix
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside ``path`` with the same suffix, put in its place when all went well.
+
+    Raises:
+        InputError: the folder does not exist, or ``path`` is a folder, or nothing can be written.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise InputError(
+            target, expected="a folder to write into", found="none", do="create it first"
+        )
+    if target.is_dir():
+        raise InputError(target, expected="the name of a file", found="a folder")
+    temporary = target.with_name(f".{secrets.token_hex(6)}{file_suffix(target)}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(target, expected="a file that can be written", found=reason) from error
+    finally:
+        temporary.unlink(missing_ok=True)

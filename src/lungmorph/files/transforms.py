@@ -1,0 +1,216 @@
+"""Transforms: ITK transform files (``.h5``, ``.tfm``, ``.txt``, ``.mat``) and displacement images.
+
+Convention: all of them map fixed points to moving points in LPS mm, as in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ..errors import InputError
+from ..space import Affine, Composite, DisplacementField, Grid, Transform
+from .bspline import sampled_bspline
+from .geometry import PathLike, grid_of, place_on_grid
+from .images import READABLE, WRITABLE, read_itk_image, write_itk_image
+from .nifti_header import FSL_INTENTS, read_nifti_header
+from .quiet import itk_reason, quiet_itk
+from .replace import file_suffix, replacing
+
+TRANSFORM_FILES = (".h5", ".hdf5", ".hdf", ".tfm", ".txt", ".mat")
+
+
+def read_transform(path: PathLike) -> Transform:
+    """Read a transform, fixed to moving points, LPS mm.
+
+    * ITK transform file: everything linear (affine, rigid, similarity, scale, translation) becomes
+      an :class:`Affine`; a displacement field keeps its grid; a B-spline is sampled finely (see
+      :func:`lungmorph.files.bspline.sampled_bspline`); composites of any nesting keep their order.
+    * Displacement image (NIfTI, MetaImage, NRRD): three components a voxel, mm along the world axes,
+      LPS; also the NIfTI layouts (x, y, z, 1, 3) and (x, y, z, 3). With the NIfTI intent 1006
+      (DISPVECT) the vectors are RAS by definition and ITK turns them into LPS while reading.
+
+    Raises:
+        InputError: missing, damaged or unknown file; a 2D transform; a scalar image; displacements
+            that are not finite; a field of FSL or NiftyReg, which has another meaning.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, expected="a transform file", found="nothing there")
+    suffix = file_suffix(path)
+    if suffix in READABLE:
+        return _read_displacement_image(path)
+    if suffix not in TRANSFORM_FILES:
+        raise InputError(
+            path,
+            expected=f"a transform ({', '.join((*TRANSFORM_FILES, *READABLE))})",
+            found=f"the suffix {suffix or '(none)'!r}",
+        )
+    try:
+        with quiet_itk():
+            read = sitk.ReadTransform(str(path))
+    except (RuntimeError, KeyError) as error:
+        raise InputError(
+            path,
+            expected="an ITK transform file",
+            found=f"a truncated, damaged or foreign one ({itk_reason(error)})",
+        ) from error
+    if read.GetDimension() != 3:
+        raise InputError(path, expected="a 3D transform", found=f"{read.GetDimension()}D")
+    return _from_itk(read, path)
+
+
+def write_transform(transform: Transform, path: PathLike, grid: Grid | None = None) -> None:
+    """Write a transform for ITK and 3D Slicer; the file appears whole or not at all.
+
+    Args:
+        transform: fixed to moving points, LPS mm.
+        path: ``.h5`` or ``.tfm``/``.txt`` for any transform, ``.mat`` for an affine or a field, or
+            ``.nii.gz``/``.nii``/``.mha``/``.nrrd`` for an image of displacements (float32, mm, LPS).
+        grid: where to sample the displacements of an image, needed unless ``transform`` is a field.
+
+    Raises:
+        InputError: another suffix, an image without a grid, or nothing can be written.
+    """
+    suffix = file_suffix(path)
+    if suffix in WRITABLE:
+        if not isinstance(transform, DisplacementField) and grid is None:
+            raise InputError(
+                path,
+                expected="a displacement field, or a grid to sample it on",
+                found=type(transform).__name__,
+                do="write it as .h5",
+            )
+        field = transform.displacement_on(grid) if grid is not None else transform
+        assert isinstance(field, DisplacementField)
+        write_itk_image(_vector_image(field, np.float32), path)
+        return
+    if suffix not in TRANSFORM_FILES or (suffix == ".mat" and isinstance(transform, Composite)):
+        raise InputError(
+            path,
+            expected=f"one of {', '.join(('.h5', '.tfm', '.txt', *WRITABLE))}",
+            found=f"the suffix {suffix or '(none)'!r}",
+        )
+    made = to_itk(transform)
+    with replacing(path) as temporary:
+        try:
+            with quiet_itk():
+                sitk.WriteTransform(made, str(temporary))
+        except RuntimeError as error:
+            raise InputError(
+                path, expected="a file that can be written", found=itk_reason(error)
+            ) from error
+
+
+def to_itk(transform: Transform) -> sitk.Transform:
+    """The same mapping as a SimpleITK transform."""
+    if isinstance(transform, Affine):
+        affine = sitk.AffineTransform(3)
+        affine.SetMatrix(transform.linear.ravel().tolist())
+        affine.SetTranslation(transform.translation.tolist())
+        return affine
+    if isinstance(transform, DisplacementField):
+        return sitk.DisplacementFieldTransform(_vector_image(transform, np.float64))
+    if isinstance(transform, Composite):
+        composite = sitk.CompositeTransform(3)
+        # ITK applies the transform that was added last first, and writes no nested composite
+        for part in reversed(_flat(transform)):
+            composite.AddTransform(to_itk(part))
+        return composite
+    raise TypeError(f"no ITK transform for {type(transform).__name__}")
+
+
+def _flat(transform: Transform) -> list[Transform]:
+    if isinstance(transform, Composite):
+        return [leaf for part in transform.parts for leaf in _flat(part)]
+    return [transform]
+
+
+def _from_itk(transform: sitk.Transform, path: Path) -> Transform:
+    if isinstance(transform, sitk.CompositeTransform):
+        parts = [
+            _from_itk(transform.GetNthTransform(n).Downcast(), path)
+            for n in reversed(range(transform.GetNumberOfTransforms()))
+        ]
+        return parts[0] if len(parts) == 1 else Composite(parts)
+    if isinstance(transform, sitk.DisplacementFieldTransform):
+        return _field(transform.GetDisplacementField(), path)
+    if isinstance(transform, sitk.BSplineTransform):
+        return sampled_bspline(transform, path)
+    if transform.IsLinear():
+        return _affine(transform, path)
+    raise InputError(
+        path,
+        expected="a linear, B-spline, displacement field or composite transform",
+        found=transform.GetName(),
+    )
+
+
+def _affine(transform: sitk.Transform, path: Path) -> Affine:
+    """A linear transform of any parameters is known by where it takes four points."""
+    start = np.asarray(transform.TransformPoint((0.0, 0.0, 0.0)))
+    ends = [np.asarray(transform.TransformPoint(tuple(axis))) for axis in np.eye(3).tolist()]
+    try:
+        return Affine.from_parts(np.stack(ends, axis=1) - start[:, None], start)
+    except ValueError as error:
+        raise InputError(path, expected="an invertible transform", found=str(error)) from error
+
+
+def _read_displacement_image(path: Path) -> DisplacementField:
+    if file_suffix(path) in (".nii", ".nii.gz"):
+        header = read_nifti_header(path)
+        if header.intent_name.startswith("NREG") or header.intent in FSL_INTENTS:
+            raise InputError(
+                path,
+                expected="displacements in LPS mm",
+                found="a field of NiftyReg or FSL, which has another meaning",
+                do="convert it to an ITK displacement field",
+            )
+    return _field(read_itk_image(path, squeeze=_with_vectors), path)
+
+
+def _with_vectors(reader: sitk.ImageFileReader) -> sitk.Image | None:
+    """NIfTI's (x, y, z, 3) and (x, y, z, 1, 3) as an image of three components, else None."""
+    size = reader.GetSize()
+    if len(size) < 4 or size[-1] != 3 or math.prod(size[3:]) != 3:
+        return None
+    image = reader.Execute()
+    values = sitk.GetArrayViewFromImage(image).reshape(3, *size[2::-1])
+    made = sitk.GetImageFromArray(np.moveaxis(values, 0, -1), isVector=True)
+    dimension = image.GetDimension()
+    made.SetSpacing(image.GetSpacing()[:3])
+    made.SetOrigin(image.GetOrigin()[:3])
+    made.SetDirection(
+        np.reshape(image.GetDirection(), (dimension, dimension))[:3, :3].ravel().tolist()
+    )
+    return made
+
+
+def _field(image: sitk.Image, path: Path) -> DisplacementField:
+    components = image.GetNumberOfComponentsPerPixel()
+    values = sitk.GetArrayViewFromImage(image)
+    if components != 3 or values.dtype.kind != "f":
+        found = "a scalar image" if components == 1 else f"{components} components"
+        raise InputError(
+            path,
+            expected="a displacement image (3 floating point components, mm)",
+            found=f"{found} of {image.GetPixelIDTypeAsString()}",
+        )
+    grid = grid_of(image, path)
+    data = np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32)
+    if not np.isfinite(data).all():
+        raise InputError(
+            path, expected="finite displacements", found="NaN or infinity", do="make it again"
+        )
+    return DisplacementField(torch.from_numpy(data), grid)
+
+
+def _vector_image(field: DisplacementField, dtype: type) -> sitk.Image:
+    values = np.moveaxis(field.data.detach().cpu().numpy(), 0, -1).astype(dtype)
+    image = sitk.GetImageFromArray(values, isVector=True)
+    place_on_grid(image, field.grid)
+    return image
