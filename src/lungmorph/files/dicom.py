@@ -19,6 +19,7 @@ import SimpleITK as sitk
 import torch
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import CTImageStorage
 
 from ..errors import InputError
 from ..space import Volume
@@ -172,7 +173,20 @@ def _header(path: Path) -> Dataset | None:
                 header.get(tag)
     except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, NotImplementedError) as e:
         raise InputError(path, expected="a readable DICOM file", found=f"{e}"[:120]) from e
+    if not complete and _is_truncated_ct(header):
+        raise InputError(
+            path,
+            expected="a whole CT slice",
+            found="one without series or size",
+            do="it is truncated: copy it again",
+        )
     return header if complete else None
+
+
+def _is_truncated_ct(header: Dataset) -> bool:
+    """Whether a header without image was meant to have one: dropping it would shorten the scan."""
+    kind = str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    return kind in ("", CTImageStorage) or kind.startswith(f"{CTImageStorage}.")
 
 
 def _choose(

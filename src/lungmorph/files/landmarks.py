@@ -134,7 +134,7 @@ def write_landmark_pairs(fixed: Landmarks, moving: Landmarks, path: PathLike) ->
 def _csv_points(path: Path) -> Float:
     table = read_table(path)
     said = {space for space in (_commented_space(table), _column_space(table)) if space}
-    columns = ("x", "y", "z")
+    columns: tuple[str, ...] = ("x", "y", "z")
     for space in ("LPS", "RAS"):
         named = tuple(f"{axis}_{space.lower()}" for axis in "xyz")
         if set(named) <= set(table.columns):

@@ -1,7 +1,7 @@
-"""What a NIfTI-1/-2 header really says.
+"""What a NIfTI-1 file really holds.
 
-ITK repairs some bad headers in silence (a spacing of zero becomes 1 mm, a sheared sform gives way to
-the qform) and fills the missing end of a truncated file with zeros, so these are looked at here.
+ITK repairs in silence: a spacing of zero becomes 1 mm, a sheared sform gives way to the qform, NaN
+and infinity become 0, and so does the missing end of a truncated file. All of it is looked at here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -25,8 +24,9 @@ _log = logging.getLogger(__name__)
 _HEAD_BYTES = 540
 _CHUNK = 1 << 22
 
-#: Intent codes of NIfTI-1 that matter here.
-DISPLACEMENT_VECTOR = 1006
+_FLOAT32, _FLOAT64 = 16, 64
+
+#: Intent codes of FSL's own fields and coefficients.
 FSL_INTENTS = range(2001, 2019)
 
 
@@ -34,8 +34,10 @@ FSL_INTENTS = range(2001, 2019)
 class NiftiHeader:
     """The fields that are checked; ``sform`` is 3x4, RAS mm."""
 
+    byte_order: str
     shape: tuple[int, ...]
     spacing: tuple[float, ...]
+    datatype: int
     bits: int
     offset: float
     intent: int
@@ -43,6 +45,11 @@ class NiftiHeader:
     qform_code: int
     sform_code: int
     sform: Float
+
+    @property
+    def is_float(self) -> bool:
+        """Whether values may be NaN or infinite."""
+        return self.datatype in (_FLOAT32, _FLOAT64)
 
     @property
     def file_bytes(self) -> int:
@@ -54,7 +61,7 @@ def read_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
     """Read the header of ``.nii`` or ``.nii.gz``.
 
     Raises:
-        InputError: no NIfTI header, or fewer bytes than one.
+        InputError: no NIfTI header, fewer bytes than one, or NIfTI-2 (which ITK does not read).
     """
     try:
         with _opened(path) as stream:
@@ -65,7 +72,7 @@ def read_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
         if len(head) >= 348 and struct.unpack_from(f"{order}i", head)[0] == 348:
             return _nifti_1(head, order)
         if len(head) >= 540 and struct.unpack_from(f"{order}i", head)[0] == 540:
-            return _nifti_2(head, order)
+            raise InputError(path, expected="NIfTI-1", found="NIfTI-2", do="convert it")
     raise InputError(
         path,
         expected="a NIfTI file",
@@ -75,10 +82,10 @@ def read_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
 
 
 def check_nifti(path: str | os.PathLike[str]) -> NiftiHeader:
-    """Check everything that ITK would hide: length, checksum, spacing and sform.
+    """Check everything that ITK would hide: length, checksum, finite values, spacing and sform.
 
     Raises:
-        InputError: truncated or damaged; zero, negative or non-finite spacing; a sheared sform.
+        InputError: truncated or damaged; NaN or infinity; zero, negative or non-finite spacing; a sheared sform.
     """
     header = read_nifti_header(path)
     spacing = header.spacing[:3]
@@ -93,7 +100,7 @@ def check_nifti(path: str | os.PathLike[str]) -> NiftiHeader:
         _check_sform(path, header)
     elif header.qform_code <= 0:
         _log.warning("%s has neither qform nor sform: its orientation is unknown", path)
-    _check_length(path, header.file_bytes)
+    _check_data(path, header)
     return header
 
 
@@ -125,16 +132,19 @@ def _check_sform(path: str | os.PathLike[str], header: NiftiHeader) -> None:
         )
 
 
-def _check_length(path: str | os.PathLike[str], expected: int) -> None:
-    """Read the file to its end: gzip checks its own checksum, and the bytes are counted."""
-    length = 0
+def _check_data(path: str | os.PathLike[str], header: NiftiHeader) -> None:
+    """Read the file to its end: gzip checks its checksum, bytes and non-finite values are counted."""
+    length = bad = 0
+    number = np.dtype(f"{header.byte_order}f{header.bits // 8}") if header.is_float else None
     try:
-        if _is_gzip(path):
-            with gzip.open(path) as stream:
-                while chunk := stream.read(_CHUNK):
-                    length += len(chunk)
-        else:
-            length = Path(path).stat().st_size
+        with _opened(path) as stream:
+            length += len(stream.read(int(header.offset)))
+            while chunk := stream.read(_CHUNK):
+                length += len(chunk)
+                if number is not None:
+                    whole = len(chunk) // number.itemsize
+                    values = np.frombuffer(chunk, number, count=whole)
+                    bad += whole - int(np.isfinite(values).sum())
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(
             path,
@@ -142,12 +152,19 @@ def _check_length(path: str | os.PathLike[str], expected: int) -> None:
             found=_why(error),
             do="it is truncated or damaged: copy it again",
         ) from error
-    if length < expected:
+    if length < header.file_bytes:
         raise InputError(
             path,
-            expected=f"{expected} bytes",
+            expected=f"{header.file_bytes} bytes",
             found=f"{length}",
             do="the file is truncated: copy it again",
+        )
+    if bad:
+        raise InputError(
+            path,
+            expected="finite values",
+            found=f"{bad} of NaN or infinity",
+            do="replace them (air is -1000 HU)",
         )
 
 
@@ -155,8 +172,10 @@ def _nifti_1(head: bytes, order: str) -> NiftiHeader:
     dim = struct.unpack_from(f"{order}8h", head, 40)
     qform_code, sform_code = struct.unpack_from(f"{order}2h", head, 252)
     return NiftiHeader(
+        byte_order=order,
         shape=_shape(dim),
         spacing=struct.unpack_from(f"{order}7f", head, 80),
+        datatype=struct.unpack_from(f"{order}h", head, 70)[0],
         bits=struct.unpack_from(f"{order}h", head, 72)[0],
         offset=struct.unpack_from(f"{order}f", head, 108)[0],
         intent=struct.unpack_from(f"{order}h", head, 68)[0],
@@ -164,22 +183,6 @@ def _nifti_1(head: bytes, order: str) -> NiftiHeader:
         qform_code=qform_code,
         sform_code=sform_code,
         sform=np.array(struct.unpack_from(f"{order}12f", head, 280)).reshape(3, 4),
-    )
-
-
-def _nifti_2(head: bytes, order: str) -> NiftiHeader:
-    dim = struct.unpack_from(f"{order}8q", head, 16)
-    qform_code, sform_code = struct.unpack_from(f"{order}2i", head, 344)
-    return NiftiHeader(
-        shape=_shape(dim),
-        spacing=struct.unpack_from(f"{order}7d", head, 112),
-        bits=struct.unpack_from(f"{order}h", head, 14)[0],
-        offset=struct.unpack_from(f"{order}q", head, 168)[0],
-        intent=struct.unpack_from(f"{order}i", head, 504)[0],
-        intent_name=_text(head[508:524]),
-        qform_code=qform_code,
-        sform_code=sform_code,
-        sform=np.array(struct.unpack_from(f"{order}12d", head, 400)).reshape(3, 4),
     )
 
 

@@ -57,11 +57,17 @@ def stack_geometry(folder: Path, headers: Sequence[Dataset]) -> tuple[list[int],
     """The order of the slices along their normal, and the grid that they fill.
 
     Raises:
-        InputError: doubled positions, missing slices, uneven spacing, or gantry tilt.
+        InputError: sheared axes, doubled positions, missing slices, uneven spacing, or gantry tilt.
     """
     first = headers[0]
     cosines = np.asarray(_numbers(first.ImageOrientationPatient)).reshape(2, 3)
     row, column = cosines / np.maximum(np.linalg.norm(cosines, axis=1, keepdims=True), 1e-9)
+    if abs(row @ column) > 1e-3:
+        raise InputError(
+            folder,
+            expected="an orthonormal direction",
+            found=f"rows and columns at {np.degrees(np.arccos(row @ column)):.1f} degrees",
+        )
     normal = np.cross(row, column)
     positions = np.array([_numbers(h.ImagePositionPatient) for h in headers])
     along = positions @ normal

@@ -179,7 +179,7 @@ def _with_vectors(reader: sitk.ImageFileReader) -> sitk.Image | None:
     if len(size) < 4 or size[-1] != 3 or math.prod(size[3:]) != 3:
         return None
     image = reader.Execute()
-    values = sitk.GetArrayViewFromImage(image).reshape(3, *size[2::-1])
+    values: np.ndarray = np.reshape(sitk.GetArrayViewFromImage(image), (3, *size[2::-1]))
     made = sitk.GetImageFromArray(np.moveaxis(values, 0, -1), isVector=True)
     dimension = image.GetDimension()
     made.SetSpacing(image.GetSpacing()[:3])

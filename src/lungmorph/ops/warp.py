@@ -65,8 +65,9 @@ def invert(
         tolerance: stop once the largest residual is below, voxels.
 
     Returns:
-        v (B, 3, D, H, W) in voxels and the residual |v(q) + u(q + v(q))| (B, 1, D, H, W) in voxels.
-        A residual that stays large marks the places where u cannot be inverted (it folds there).
+        v and the residual v(q) + u(q + v(q)), both (B, 3, D, H, W) in voxels.
+        A residual that stays large marks places where no inverse was found. Where u folds there are
+        several, and one of them may be found: look for folds with the Jacobian, not here.
     """
     inverse = -displacement
     miss = inverse + warp(displacement, inverse)
@@ -83,4 +84,4 @@ def invert(
         miss = torch.where(better, trial_miss, miss)
         step = torch.where(better, step, step / 2)
         residual = torch.where(better, trial_residual, residual)
-    return inverse, residual
+    return inverse, miss

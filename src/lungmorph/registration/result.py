@@ -12,6 +12,7 @@ import numpy as np
 
 from ..measures import correlation, dice, folding, landmark_error
 from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
+from ..space.grid import Float
 
 AIR_HU = -1024.0
 
@@ -42,10 +43,15 @@ class Registration:
 
     @cached_property
     def _inverse(self) -> tuple[DisplacementField, Volume]:
+        # over the moving image and wherever the fixed lungs go, if that is beyond it
+        there = self.transform.apply(_inside(self.fixed_lungs, 2000))
         low, high = self.moving.grid.bounds()
-        # half as many points along each axis as the transform has: the residual says what that costs
+        low, high = np.minimum(low, there.min(axis=0)), np.maximum(high, there.max(axis=0))
+        # wider than the transform's own lattice: the residual says what that costs
         spacing = 1.5 * max(self.transform.grid.spacing)
-        return self.transform.inverse_with_residual(Grid.covering(low, high, spacing))
+        return self.transform.inverse_with_residual(
+            Grid.covering(low, high, spacing, margin=2 * spacing)
+        )
 
     @property
     def inverse(self) -> DisplacementField:
@@ -70,9 +76,7 @@ class Registration:
         moved = self.transform.warp(self.moving_lungs, grid).data
         start = self.prealigned.warp(self.moving_lungs, grid).data
         before = self.prealigned.warp(self.moving, grid, fill=AIR_HU).data[lungs]
-        points = grid.to_world(
-            np.argwhere(lungs.numpy())[:, ::-1][:: max(1, int(lungs.sum()) // 50_000)]
-        )
+        points = _inside(self.fixed_lungs, 50_000)
         there = self.transform.apply(points)
         miss = np.linalg.norm(self.inverse.apply(there) - points, axis=1)
         length = np.linalg.norm(there - self.prealigned.apply(points), axis=1)
@@ -129,6 +133,12 @@ class Registration:
     def summary(self) -> dict[str, Any]:
         """Metrics, settings and times: what ``metrics.json`` holds."""
         return {**self.metrics, "seconds": self.seconds, "settings": self.settings}
+
+
+def _inside(mask: Volume, count: int) -> Float:
+    """About ``count`` world points (N, 3), evenly over a mask."""
+    index = np.argwhere(mask.data.numpy())[:, ::-1]
+    return mask.grid.to_world(index[:: max(1, len(index) // count)])
 
 
 def _liters(mask: Volume) -> float:

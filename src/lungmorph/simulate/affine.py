@@ -26,9 +26,7 @@ def fitted_affine(points: Tensor, displacement: Tensor) -> Affine:
     return Affine.from_parts(linear, middle + found[3] - linear @ middle)
 
 
-def random_affine(
-    draw: Draw, center: Float, shift: float, scale: float, degrees: float
-) -> Affine:
+def random_affine(draw: Draw, center: Float, shift: float, scale: float, degrees: float) -> Affine:
     """Up to +-shift mm, +-scale (a share) and +-degrees along and about every axis, about ``center``."""
     angles = np.radians([draw.uniform(-degrees, degrees) for _ in range(3)])
     linear = np.eye(3)

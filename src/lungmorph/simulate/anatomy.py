@@ -95,10 +95,12 @@ def thorax(seed: int, grid: Grid, device: torch.device | str = "cpu") -> Anatomy
     _paint(lung, fissure.clamp_(0, 0.5), -300.0)
     walls = tube_coverage(airways.moved(center), grid, device)
     _paint(lung, walls, -150.0)
-    thinner = Tubes(airways.start, airways.end, airways.start_radius * 0.68, airways.end_radius * 0.68)
+    thinner = Tubes(
+        airways.start, airways.end, airways.start_radius * 0.68, airways.end_radius * 0.68
+    )
     _paint(lung, tube_coverage(thinner.moved(center), grid, device), -985.0)
     vessels = tube_coverage(Tubes.join([arteries, veins, spots]).moved(center), grid, device)
-    _paint(lung, vessels, 0.6 * blood + 15)
+    _paint(lung, vessels, 0.7 * blood + 12)
     _paint(ct, share, lung)
     _paint(ct, (0.5 + (trachea + 1.8) / step).clamp_(0, 1) * (1 - share), 10.0)
     _paint(ct, (0.5 + trachea / step).clamp_(0, 1), -995.0)
@@ -164,7 +166,11 @@ def _refine(values: Tensor, coarse: Grid, grid: Grid) -> Tensor:
 
 
 def _lung_tissue(
-    draw: Draw, surface: dict[str, Tensor], grid: Grid, patchy: Tensor, texture: Tensor,
+    draw: Draw,
+    surface: dict[str, Tensor],
+    grid: Grid,
+    patchy: Tensor,
+    texture: Tensor,
     device: torch.device | str,
 ) -> Tensor:
     """Parenchyma in HU: denser behind, where gravity presses; textured; sometimes with emphysema."""
@@ -183,9 +189,11 @@ def _trees(
     draw: Draw, body: Body, low: dict[str, Tensor], coarse: Grid
 ) -> tuple[Tubes, Tubes, Tubes]:
     """Arteries, veins and airways of both lungs, in mm of the patient frame."""
-    arteries, veins, airways = [], [], []
+    arteries: list[Tubes] = []
+    veins: list[Tubes] = []
+    airways: list[Tubes] = []
     density = draw.uniform(0.75, 1.25)
-    thin = draw.uniform(0.45, 0.65)
+    thin = draw.uniform(0.6, 0.85)
     for key, side in (("right", -1), ("left", 1)):
         cells = (low[key] < -2.0).nonzero().cpu()
         if len(cells) < 50:
@@ -195,10 +203,10 @@ def _trees(
         hilum = body.hilum(side)
         volume = len(cells) * coarse.voxel_volume / 1e6  # litres
         for kind, offset in ((arteries, (0.0, -6.0, 4.0)), (veins, (0.0, -14.0, -14.0))):
-            count = min(len(where), int(520 * density * volume**0.8))
+            count = min(len(where), int(560 * density * volume**0.8))
             chosen = where[draw.permutation(len(where))[:count]]
             root = hilum + torch.tensor(offset)
-            kind.append(grow_tree(draw, root, chosen, thin, 7.5))
+            kind.append(grow_tree(draw, root, chosen, thin, draw.uniform(4.5, 6.0)))
         chosen = where[draw.permutation(len(where))[:200]]
         airways.append(grow_tree(draw, hilum, chosen, 0.75, 6.0, least_points=5))
     if not arteries:
@@ -218,7 +226,12 @@ def _nodules(draw: Draw, low: dict[str, Tensor], coarse: Grid) -> Tubes:
 
 
 def _paint_belly(
-    ct: Tensor, draw: Draw, body: Body, surface: dict[str, Tensor], below: Tensor, patchy: Tensor,
+    ct: Tensor,
+    draw: Draw,
+    body: Body,
+    surface: dict[str, Tensor],
+    below: Tensor,
+    patchy: Tensor,
     step: float,
 ) -> None:
     """Liver on the right, spleen and stomach on the left, fat between."""
@@ -228,15 +241,22 @@ def _paint_belly(
     _paint(ct, below * ((x - 40) / 12).clamp(0, 1), spleen)
     if draw.chance(0.7):
         bubble = torch.exp(
-            -(((x - 55) / 28) ** 2) - ((surface["y"] + draw.uniform(0, 30)) / 26) ** 2
+            -(((x - 55) / 28) ** 2)
+            - ((surface["y"] + draw.uniform(0, 30)) / 26) ** 2
             - ((surface["diaphragm"] + 30) / 16) ** 2
         )
         _paint(ct, below * (0.5 + (bubble - 0.5) * 30 / step).clamp(0, 1), -900.0)
 
 
 def _paint_bones(
-    ct: Tensor, draw: Draw, body: Body, surface: dict[str, Tensor], grid: Grid, center: Tensor,
-    texture: Tensor, device: torch.device | str,
+    ct: Tensor,
+    draw: Draw,
+    body: Body,
+    surface: dict[str, Tensor],
+    grid: Grid,
+    center: Tensor,
+    texture: Tensor,
+    device: torch.device | str,
 ) -> None:
     step = max(grid.spacing)
     hard, soft = draw.uniform(350, 650), draw.uniform(120, 240)
@@ -247,5 +267,7 @@ def _paint_bones(
     _paint(ct, (0.5 - spine / step).clamp(0, 1), 90 + disc * (value - 90))
     tubes = Tubes.join([body.ribs(), body.shoulders()]).moved(center)
     depth = tube_depth(tubes, grid, device)
-    _paint(ct, (0.5 + depth / step).clamp(0, 1), soft + (hard - soft) * (1.4 - depth / 3).clamp(0, 1))
+    _paint(
+        ct, (0.5 + depth / step).clamp(0, 1), soft + (hard - soft) * (1.4 - depth / 3).clamp(0, 1)
+    )
     _paint(ct, (0.5 - surface["canal"] / step).clamp(0, 1), 25.0)

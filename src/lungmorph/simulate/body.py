@@ -39,7 +39,9 @@ class Body:
         self.spine_y = self.depth * d.uniform(0.80, 0.9)
         self.heart_size = d.uniform(0.85, 1.15)
         self.heart = (
-            d.uniform(18, 32), -self.depth * d.uniform(0.28, 0.4), -self.height * d.uniform(0.16, 0.24)
+            d.uniform(18, 32),
+            -self.depth * d.uniform(0.28, 0.4),
+            -self.height * d.uniform(0.16, 0.24),
         )
         self.carina_z = self.height * d.uniform(0.1, 0.17)
         self.dome_height = d.uniform(38, 70)
@@ -63,7 +65,9 @@ class Body:
         px, py, pz = x + bend[0], y[:, None] + bend[1], z[:, None, None] + bend[2]
         out: dict[str, Tensor] = {"x": px, "y": py, "z": pz}
         side = px.abs()
-        dome = ((pz + self.height / 2 - (self.height - self.dome_base)) / self.dome_base).clamp_min(0)
+        dome = ((pz + self.height / 2 - (self.height - self.dome_base)) / self.dome_base).clamp_min(
+            0
+        )
         lateral = (side - self._apex_x(dome)) / self.width
         front = (py - self._apex_y(dome)) / self.depth
         p = self.roundness
@@ -128,7 +132,9 @@ class Body:
         b = 0.5 * dx + 0.86 * dy + 0.0 * dz
         c = 0.43 * dx - 0.25 * dy + 0.87 * dz
         s = self.heart_size
-        return (((a / (64 * s)) ** 2 + (b / (44 * s)) ** 2 + (c / (47 * s)) ** 2).sqrt() - 1) * 48 * s
+        return (
+            (((a / (64 * s)) ** 2 + (b / (44 * s)) ** 2 + (c / (47 * s)) ** 2).sqrt() - 1) * 48 * s
+        )
 
     def _mediastinum(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         """Half its width, mm: narrow in front, wide at the hila and at the very top."""
@@ -142,7 +148,9 @@ class Body:
         """Distance in mm to the nearest fissure: oblique in both lungs, horizontal in the right."""
         wave = 5 * torch.sin(x / 31 + 1.3) + 4 * torch.cos(y / 37)
         oblique = (z - 0.12 * self.height + 1.15 * (-y - 0.1 * self.depth) + wave * 0.8) / 1.52
-        flat = (z - 0.02 * self.height - 0.08 * self.height + 0.25 * x.abs() - 15 + 0.8 * wave) / 1.04
+        flat = (
+            z - 0.02 * self.height - 0.08 * self.height + 0.25 * x.abs() - 15 + 0.8 * wave
+        ) / 1.04
         flat = torch.where((x < 0) & (oblique < 0), flat.abs(), 99.0)
         return torch.minimum(oblique.abs(), flat)
 
@@ -183,10 +191,10 @@ class Body:
                 for up in (-3.2, 3.2):
                     parts.append(Tubes.chain(row + torch.tensor([0, 0, up]), thick))
         y = -self.depth - 4
-        for x in (-11, -4, 4, 11):
+        for x in (-12, -8, -4, 0, 4, 8, 12):
             zs = torch.linspace(0.3, -0.2, 8) * self.height
             row = torch.stack((torch.full((8,), float(x)), y + 0.12 * (zs - zs[3]).abs(), zs), 1)
-            parts.append(Tubes.chain(row, 6.0))
+            parts.append(Tubes.chain(row, 5.5))
         return Tubes.join(parts)
 
     def shoulders(self) -> Tubes:
@@ -194,10 +202,13 @@ class Body:
         parts = []
         h, w, d = self.height, self.width, self.depth
         for side in (-1, 1):
-            ends = torch.tensor([
-                [side * 18.0, -d + 12, 0.40 * h], [side * 60.0, -d * 0.7, 0.45 * h],
-                [side * 120.0, -0.1 * d, 0.52 * h],
-            ])
+            ends = torch.tensor(
+                [
+                    [side * 18.0, -d + 12, 0.40 * h],
+                    [side * 60.0, -d * 0.7, 0.45 * h],
+                    [side * 120.0, -0.1 * d, 0.52 * h],
+                ]
+            )
             parts.append(Tubes.chain(ends, 6.0))
             for share in torch.linspace(0, 1, 9).tolist():
                 top = [side * (0.5 + 0.55 * share) * w, d * (1.16 - 0.45 * share), 0.42 * h]
@@ -209,15 +220,20 @@ class Body:
             for side in (-1, 1):
                 parts.append(
                     Tubes.chain(
-                        torch.tensor([
-                            [side * 15.0, back - 8, z], [side * 13.0, back + 10, z - 2],
-                            [0.0, back + 18, z - 6],
-                        ]), 4.5,
+                        torch.tensor(
+                            [
+                                [side * 15.0, back - 8, z],
+                                [side * 13.0, back + 10, z - 2],
+                                [0.0, back + 18, z - 6],
+                            ]
+                        ),
+                        4.5,
                     )
                 )
                 parts.append(
                     Tubes.chain(
-                        torch.tensor([[side * 13.0, back + 4, z], [side * 33.0, back + 14, z + 4]]), 4.5
+                        torch.tensor([[side * 13.0, back + 4, z], [side * 33.0, back + 14, z + 4]]),
+                        4.5,
                     )
                 )
             parts.append(
@@ -235,7 +251,9 @@ class Body:
             hilum = self.hilum(side)
             middle = (carina + hilum) / 2 + torch.tensor([0.0, 0.0, 3.0])
             tubes.append(
-                Tubes.chain(torch.stack((carina, middle, hilum)), torch.tensor([0.8, 0.72, 0.6]) * radius)
+                Tubes.chain(
+                    torch.stack((carina, middle, hilum)), torch.tensor([0.8, 0.72, 0.6]) * radius
+                )
             )
         return Tubes.join(tubes)
 
@@ -248,22 +266,44 @@ class Body:
     def great_vessels(self) -> Tubes:
         """Aorta, its arch, the caval veins and the pulmonary trunk."""
         y, top = self.spine_y - 24, self.carina_z + 32
-        aorta = torch.tensor([
-            [5.0, -25, self.carina_z - 30], [-8.0, -28, self.carina_z + 5], [0.0, -15, top],
-            [18.0, 5, top + 4], [24.0, y - 5, top - 10], [22.0, y, top - 40],
-            [18.0, y, -self.height], ])
+        aorta = torch.tensor(
+            [
+                [5.0, -25, self.carina_z - 30],
+                [-8.0, -28, self.carina_z + 5],
+                [0.0, -15, top],
+                [18.0, 5, top + 4],
+                [24.0, y - 5, top - 10],
+                [22.0, y, top - 40],
+                [18.0, y, -self.height],
+            ]
+        )
         cava = torch.tensor([[-24.0, -15, 0.5 * self.height], [-24.0, -10, self.carina_z - 40]])
         lower = torch.tensor([[-22.0, 0, self.carina_z - 60], [-22.0, 10, -self.height]])
-        trunk = torch.tensor([
-            [22.0, -35, self.carina_z - 35], [18.0, -10, self.carina_z - 8], [-25.0, 2, self.carina_z - 18]])
+        trunk = torch.tensor(
+            [
+                [22.0, -35, self.carina_z - 35],
+                [18.0, -10, self.carina_z - 8],
+                [-25.0, 2, self.carina_z - 18],
+            ]
+        )
         left = torch.stack((trunk[1], self.hilum(1)))
-        arteries = torch.tensor([[[-4.0, -12, top], [-14.0, -5, 0.6 * self.height]],
-                                 [[12.0, 0, top], [16.0, 0, 0.6 * self.height]]])
-        return Tubes.join([
-            Tubes.chain(aorta, torch.tensor([15.0, 15, 14, 13, 12, 11.5, 10])), Tubes.chain(cava, 9.0),
-            Tubes.chain(lower, 11.0), Tubes.chain(trunk, torch.tensor([13.0, 12, 9])),
-            Tubes.chain(left, 10.0), Tubes.chain(arteries[0], 6.0), Tubes.chain(arteries[1], 5.0),
-        ])
+        arteries = torch.tensor(
+            [
+                [[-4.0, -12, top], [-14.0, -5, 0.6 * self.height]],
+                [[12.0, 0, top], [16.0, 0, 0.6 * self.height]],
+            ]
+        )
+        return Tubes.join(
+            [
+                Tubes.chain(aorta, torch.tensor([15.0, 15, 14, 13, 12, 11.5, 10])),
+                Tubes.chain(cava, 9.0),
+                Tubes.chain(lower, 11.0),
+                Tubes.chain(trunk, torch.tensor([13.0, 12, 9])),
+                Tubes.chain(left, 10.0),
+                Tubes.chain(arteries[0], 6.0),
+                Tubes.chain(arteries[1], 5.0),
+            ]
+        )
 
 
 def _ellipse(x: Tensor, y: Tensor, a: float, b: float) -> Tensor:

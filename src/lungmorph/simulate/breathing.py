@@ -38,8 +38,7 @@ def without_folds(field: Tensor, grid: Grid, least: float = LEAST_DETERMINANT) -
     while not found > least:
         tries += 1
         if tries <= 2:
-            sigma = [6.0 * tries / s for s in grid.spacing]
-            field = gaussian(field[None], (sigma[0], sigma[1], sigma[2]))[0]
+            field = gaussian(field[None], _voxels(6.0 * tries, grid))[0]
             what = f"smoothed by {6 * tries} mm"
         else:
             field = field * 0.85
@@ -50,8 +49,12 @@ def without_folds(field: Tensor, grid: Grid, least: float = LEAST_DETERMINANT) -
 
 
 def random_field(
-    draw: Draw, grid: Grid, amplitude: float, device: torch.device | str = "cpu",
-    scales: tuple[float, ...] = (110.0, 60.0, 35.0), check: bool = True,
+    draw: Draw,
+    grid: Grid,
+    amplitude: float,
+    device: torch.device | str = "cpu",
+    scales: tuple[float, ...] = (110.0, 60.0, 35.0),
+    check: bool = True,
 ) -> Tensor:
     """Smooth random motion on several scales.
 
@@ -92,8 +95,11 @@ class Breath:
         depth = draw.uniform(5, 40)
         sign = 1 if draw.chance(0.5) else -1
         return cls(
-            sign * depth, sign * depth * draw.uniform(0.1, 0.45),
-            sign * depth * draw.uniform(0.05, 0.3), draw.uniform(0.3, 1.0), draw.uniform(1, 7),
+            sign * depth,
+            sign * depth * draw.uniform(0.1, 0.45),
+            sign * depth * draw.uniform(0.05, 0.3),
+            draw.uniform(0.3, 1.0),
+            draw.uniform(1, 7),
         )
 
 
@@ -145,18 +151,21 @@ def slide(
     if strength <= 0:
         return field
     grid = lungs.grid
-    soft = [10.0 / s for s in grid.spacing]
     mask = lungs.data.float()[None, None]
-    wide = gaussian(mask, (soft[0], soft[1], soft[2]))
+    # the direction across the wall: near it from a narrow blur, far from it from a wide one
+    near, far = (gaussian(mask, _voxels(mm, grid)) for mm in (8.0, 28.0))
+    potential = (near + 0.5 * far)[0, 0]
     normal = torch.stack(
-        [torch.gradient(wide[0, 0], dim=2 - axis, spacing=s)[0] for axis, s in enumerate(grid.spacing)]
+        [
+            torch.gradient(potential, dim=2 - axis, spacing=s)[0]
+            for axis, s in enumerate(grid.spacing)
+        ]
     )
-    normal = normal / (normal.square().sum(0).sqrt() + 2e-3)
+    normal = normal / (normal.square().sum(0).sqrt() + 1e-4)
     along = field - (field * normal).sum(0) * normal
-    thin = [width / s / 2 for s in grid.spacing]
-    outside = 1 - gaussian(mask, (thin[0], thin[1], thin[2]))[0, 0]
+    outside = 1 - gaussian(mask, _voxels(max(width / 2, 0.8 * max(grid.spacing)), grid))[0, 0]
     # only towards the wall of the chest: heart and diaphragm go with the lung
-    x, y, z = axis_positions(grid, field.device)
+    x, y, _ = axis_positions(grid, field.device)
     low, high = lung_box(lungs)
     across = ((2 * (x - low[0]) / (high[0] - low[0]) - 1).abs() - 0.35).clamp(0, 0.3) / 0.3
     behind = ((y - low[1]) / (high[1] - low[1]) - 0.55).clamp(0, 0.25)[:, None] / 0.25
@@ -168,6 +177,11 @@ def slide(
             return tried
     log.info("the lungs cannot slide without a fold on this grid: left smooth")
     return field
+
+
+def _voxels(mm: float, grid: Grid) -> tuple[float, float, float]:
+    x, y, z = (mm / s for s in grid.spacing)
+    return x, y, z
 
 
 def lung_box(lungs: Volume) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -75,7 +74,9 @@ def simulate_pair(
     points = world_points(target, device=here.data.device)
     mapped = points + here.data.movedim(0, -1)
     fixed = sample_world(anatomy.ct.data[None], anatomy.ct.grid, mapped)[0]
-    inside = sample_world(anatomy.lungs.data.float()[None], anatomy.lungs.grid, mapped, "nearest", 0.0)
+    inside = sample_world(
+        anatomy.lungs.data.float()[None], anatomy.lungs.grid, mapped, "nearest", 0.0
+    )
     fixed_lungs = Volume(inside[0] > 0.5, target)
     if conserve_mass:
         fixed = with_density(fixed, fixed_lungs.data, here.jacobian().data)
@@ -93,9 +94,9 @@ def simulate_pair(
 
     field = DisplacementField(truth, target)
     clean = Volume(fixed, target)
-    at = vessel_points(clean, fixed_lungs, draw, landmarks)
-    at = at.points[moving.grid.contains(field.apply(at).points)]
-    fixed_landmarks = Landmarks(at, "fixed")
+    found = vessel_points(clean, fixed_lungs, draw, landmarks)
+    seen = moving.grid.contains(field.apply(found).points)
+    fixed_landmarks = Landmarks(found.points[seen], "fixed")
     return SimulatedPair(
         acquire(clean, draw, noise_hu, blur_mm, slice_thickness),
         acquire(moving, draw, noise_hu, blur_mm, slice_thickness),
@@ -121,12 +122,12 @@ def with_density(image: Tensor, lungs: Tensor, determinant: Tensor) -> Tensor:
 def vessel_points(image: Volume, lungs: Volume, draw: Draw, count: int) -> Landmarks:
     """Up to ``count`` voxel centres in the lungs that are the brightest around and stand out.
 
-    They keep a distance of three voxels from each other and stay off the lung's surface.
+    They keep a distance of two voxels from each other and stay off the lung's surface.
     """
     hu = image.data[None, None]
-    inner = -F.max_pool3d(-lungs.data.float()[None, None], 5, 1, 2) > 0.5
+    inner = -F.max_pool3d(-lungs.data.float()[None, None], 3, 1, 1) > 0.5
     contrast = hu.clamp_max(100) - box_mean(hu.clamp_max(100), 3)
-    peak = (hu >= F.max_pool3d(hu, 5, 1, 2)) & inner & (contrast > 40)
+    peak = (hu >= F.max_pool3d(hu, 3, 1, 1)) & inner & (contrast > 40)
     index = peak[0, 0].nonzero()
     strength = contrast[0, 0][peak[0, 0]]
     # the better half, in random order
@@ -145,7 +146,9 @@ def _carried(volume: Volume, offset: Affine) -> Volume:
     """The same voxels in another scanner's frame: only the grid moves."""
     grid = volume.grid
     moved = Grid(
-        grid.size, grid.spacing, tuple(offset.apply([grid.origin])[0]),
+        grid.size,
+        grid.spacing,
+        tuple(offset.apply([grid.origin])[0]),
         tuple(map(tuple, offset.linear @ grid.direction)),
     )
     return Volume(volume.data, moved)

@@ -55,8 +55,13 @@ class Motion:
     name: str = ""
 
     def field_on(
-        self, grid: Grid, lungs: Volume, amplitude: float = 1.0, device: torch.device | str = "cpu",
-        keep_translation: bool = True, check: bool = True,
+        self,
+        grid: Grid,
+        lungs: Volume,
+        amplitude: float = 1.0,
+        device: torch.device | str = "cpu",
+        keep_translation: bool = True,
+        check: bool = True,
     ) -> Tensor:
         """This motion in another patient: the lung boxes are laid on each other.
 
@@ -133,7 +138,7 @@ def fit_motion(
     ]
     total = np.einsum("nz,ny,nx->nzyx", bases[2], bases[1], bases[0]).reshape(len(fixed), -1)
     matrix = sparse.csr_matrix(total)
-    bending = _bending(tuple(int(c) for c in counts[::-1])) * (smoothness * len(fixed) / 1000)
+    bending = _bending([int(c) for c in counts[::-1]]) * (smoothness * len(fixed) / 1000)
     motion = moving - fixed
     found = np.zeros((total.shape[1], 3)) + np.median(motion, axis=0)
     weights = np.ones(len(fixed))
@@ -143,7 +148,9 @@ def fit_motion(
         inverse_diagonal = sparse.diags(1 / system.diagonal())
         for c in range(3):
             right = weighted.T @ motion[:, c]
-            found[:, c], _ = cg(system, right, found[:, c], rtol=1e-5, maxiter=400, M=inverse_diagonal)
+            found[:, c], _ = cg(
+                system, right, found[:, c], rtol=1e-5, maxiter=400, M=inverse_diagonal
+            )
         residuals = np.linalg.norm(matrix @ found - motion, axis=1)
         scale = 2.5 * max(float(np.median(residuals)), 0.2)
         weights = 1 / (1 + (residuals / scale) ** 2) ** 2
@@ -152,18 +159,22 @@ def fit_motion(
     return Motion(coefficients, first, _KNOT_MM, low, high, residuals, name)
 
 
-def _bending(counts: tuple[int, int, int]) -> sparse.csr_matrix:
+def _bending(counts: list[int]) -> sparse.csr_matrix:
     """Sum of squared second differences along and across the axes, as a matrix."""
 
     def differences(order: int, n: int) -> sparse.csr_matrix:
         rows = [[1.0], [-1.0, 1.0], [1.0, -2.0, 1.0]][order]
         return sparse.diags(rows, list(range(order + 1)), shape=(n - order, n)).tocsr()
 
-    total = None
+    total = sparse.csr_matrix((counts[0] * counts[1] * counts[2],) * 2)
     for orders, weight in (
-        ((2, 0, 0), 1), ((0, 2, 0), 1), ((0, 0, 2), 1), ((1, 1, 0), 2), ((1, 0, 1), 2), ((0, 1, 1), 2)
+        ((2, 0, 0), 1),
+        ((0, 2, 0), 1),
+        ((0, 0, 2), 1),
+        ((1, 1, 0), 2),
+        ((1, 0, 1), 2),
+        ((0, 1, 1), 2),
     ):
         part = reduce(sparse.kron, [differences(o, n) for o, n in zip(orders, counts, strict=True)])
-        part = weight * (part.T @ part)
-        total = part if total is None else total + part
+        total = total + weight * (part.T @ part)
     return total.tocsr()

@@ -96,7 +96,9 @@ class TrainingPairs:
         images: dict[str, Tensor] = {}
         for name, where in (("fixed", pose), ("moving", pose.after(start))):
             matrix = anatomy.ct.grid.world_to_normalized_matrix @ where.matrix
-            ct, mask = sample(both, matrix_times_points(matrix, mapped if name == "fixed" else points)[None])[0]
+            ct, mask = sample(
+                both, matrix_times_points(matrix, mapped if name == "fixed" else points)[None]
+            )[0]
             mask = mask > 0.5
             if name == "fixed":
                 ct = with_density(ct, mask, density_of(field, grid.spacing))
@@ -130,8 +132,8 @@ class TrainingPairs:
         """A box about the lungs; the patient is stretched a little by pretending another spacing."""
         low, high = (v.double().numpy() for v in lung_box(anatomy.lungs))
         step = np.array([self.spacing * draw.uniform(0.92, 1.08) for _ in range(3)])
-        low = low - [draw.uniform(8, 24), draw.uniform(8, 24), draw.uniform(8, 36)]
-        high = high + [draw.uniform(8, 24), draw.uniform(8, 24), draw.uniform(8, 20)]
+        low -= [draw.uniform(8, 24), draw.uniform(8, 24), draw.uniform(8, 36)]
+        high += [draw.uniform(8, 24), draw.uniform(8, 24), draw.uniform(8, 20)]
         least, most = self.sizes
         size = np.clip(np.round((high - low) / step / 8).astype(int) * 8, least, most)
         first = (low + high) / 2 - (size - 1) / 2 * step
@@ -143,7 +145,9 @@ class TrainingPairs:
             motion = self.motions[draw.integer(0, len(self.motions))]
             field = motion.field_on(grid, lungs, device=self.device, check=False)
             if draw.chance(0.5):
-                field = field + random_field(draw, grid, draw.uniform(1, 6), self.device, check=False)
+                field = field + random_field(
+                    draw, grid, draw.uniform(1, 6), self.device, check=False
+                )
             if draw.chance(0.4):
                 field = slide(field, lungs, draw.uniform(0.3, 1.0), check=False)
             return field

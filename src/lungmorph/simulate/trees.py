@@ -25,7 +25,7 @@ def grow_tree(
     targets: Tensor,
     leaf_radius: float,
     largest_radius: float,
-    exponent: float = 2.5,
+    exponent: float = 2.9,
     least_points: int = 1,
 ) -> Tubes:
     """A tree from ``root`` (3,) to every one of ``targets`` (N, 3), mm.
@@ -47,7 +47,7 @@ def grow_tree(
         middle = _sums(points, group) / count[:, None]
         radius = np.minimum(leaf_radius * count ** (1 / exponent), largest_radius)
         single = count == 1
-        share = np.where(single, 1.0, rng.uniform(0.22, 0.45, len(count)))[:, None]
+        share = np.where(single, 1.0, rng.uniform(0.18, 0.42, len(count)))[:, None]
         end = start + share * (middle - start)
         drawn = count >= least_points
         first = np.minimum(before, 1.25 * radius)
@@ -56,12 +56,18 @@ def grow_tree(
 
         # each group in two across its longest direction, at a random share of its points
         around = points - middle[group]
-        spread = _sums((around[:, :, None] * around[:, None]).reshape(-1, 9), group).reshape(-1, 3, 3)
+        spread = _sums((around[:, :, None] * around[:, None]).reshape(-1, 9), group).reshape(
+            -1, 3, 3
+        )
         axis = np.linalg.eigh(spread)[1][:, :, 2] + rng.normal(0, 0.2, (len(count), 3))
         order = np.lexsort(((around * axis[group]).sum(1), group))
         rank = np.empty(len(points))
-        rank[order] = np.arange(len(points)) - np.repeat(np.cumsum(count) - count, count.astype(int))
-        cut = np.clip(np.round(count * rng.uniform(0.3, 0.7, len(count))), 1, np.maximum(count - 1, 1))
+        rank[order] = np.arange(len(points)) - np.repeat(
+            np.cumsum(count) - count, count.astype(int)
+        )
+        cut = np.clip(
+            np.round(count * rng.uniform(0.3, 0.7, len(count))), 1, np.maximum(count - 1, 1)
+        )
         child = 2 * group + (rank >= cut[group])
         alive = drawn[group] & ~single[group]
         points = points[alive]

@@ -77,18 +77,26 @@ def _draw(tubes: Tubes, grid: Grid, device: torch.device | str, as_coverage: boo
     start, end, r0, r1 = _pieces(tubes, 1.5 * voxel, grid, device)
     out = torch.full((grid.voxels,), 0.0 if as_coverage else -1e3, device=device)
     spacing = torch.as_tensor(step, dtype=torch.float32, device=device)
-    reach = torch.maximum(r0, r1).clamp_min(0.56 * voxel) + 0.51 * voxel
+    reach = torch.maximum(r0, r1).clamp_min(0.5 * voxel) + 0.51 * voxel
     half = (((end - start).abs() / 2 + reach[:, None]) / spacing + 0.5).floor().long().amax(dim=1)
     for n in half.unique().tolist():
         members = (half == n).nonzero()[:, 0]
         for some in members.split(max(1, CHUNK // (2 * n + 1) ** 3)):
-            flat, value = _boxes(start[some], end[some], r0[some], r1[some], n, grid, voxel, as_coverage)
+            flat, value = _boxes(
+                start[some], end[some], r0[some], r1[some], n, grid, voxel, as_coverage
+            )
             out.scatter_reduce_(0, flat, value, "amax")
     return out.reshape(grid.shape)
 
 
 def _boxes(
-    start: Tensor, end: Tensor, r0: Tensor, r1: Tensor, n: int, grid: Grid, voxel: float,
+    start: Tensor,
+    end: Tensor,
+    r0: Tensor,
+    r1: Tensor,
+    n: int,
+    grid: Grid,
+    voxel: float,
     as_coverage: bool,
 ) -> tuple[Tensor, Tensor]:
     """Flat voxel indices and values in the boxes of 2n+1 voxels about each of M pieces."""
@@ -103,7 +111,9 @@ def _boxes(
         valid.append(((number >= 0) & (number < grid.size[a])).reshape(shape[a]))
         index.append(number.clamp(0, grid.size[a] - 1).reshape(shape[a]))
     length2 = (axis[0] ** 2 + axis[1] ** 2 + axis[2] ** 2).clamp_min(1e-6)
-    along = (place[0] * axis[0] / length2 + place[1] * axis[1] / length2) + place[2] * axis[2] / length2
+    along = (place[0] * axis[0] / length2 + place[1] * axis[1] / length2) + place[2] * axis[
+        2
+    ] / length2
     along = along.clamp_(0, 1)
     distance = (place[0] - along * axis[0]).square_()
     distance += (place[1] - along * axis[1]).square_()
@@ -111,8 +121,11 @@ def _boxes(
     distance = distance.sqrt_()
     radius = r0.reshape(-1, 1, 1, 1) + along.mul_((r1 - r0).reshape(-1, 1, 1, 1))
     if as_coverage:
-        share = (radius / (0.56 * voxel)).square_().clamp_max_(1)
-        value = share * radius.clamp_min_(0.56 * voxel).sub_(distance).div_(voxel).add_(0.5).clamp_(0, 1)
+        # The ramp 0.5 + (drawn - d) / h holds pi (drawn^2 + h^2 / 12) of a cross-section, for drawn at
+        # least h / 2: radius and share are chosen so that this is pi radius^2.
+        share = (3 / voxel**2 * radius.square()).clamp_max_(1)
+        drawn = radius.square_().sub_(voxel**2 / 12).clamp_min_(voxel**2 / 4).sqrt_()
+        value = share * drawn.sub_(distance).div_(voxel).add_(0.5).clamp_(0, 1)
         value *= valid[0] & valid[1] & valid[2]
     else:
         value = (radius - distance).masked_fill_(~(valid[0] & valid[1] & valid[2]), -1e3)

@@ -171,12 +171,16 @@ class DisplacementField(Transform):
         turn = np.asarray(lattice.direction)
         step = np.asarray(lattice.spacing)
         voxels = _turn(field, turn.T / step[:, None])
-        found, residual = invert(
+        found, _ = invert(
             voxels[None], iterations=iterations, tolerance=tolerance / float(step.max())
         )
         back = _turn(found[0], turn * step)
         back -= torch.as_tensor(shift, dtype=torch.float32)[:, None, None, None]
-        miss = residual[0, 0] * float(step.max())
+        # judged by the field itself, not by its copy on the lattice of the iteration
+        start = world_points(target)
+        there = start + back.movedim(0, -1)
+        again = there + sample_world(self.data, self.grid, there).movedim(0, -1)
+        miss = torch.linalg.vector_norm(again - start, dim=-1)
         return DisplacementField(back, target), Volume(miss, target)
 
     def jacobian(self, grid: Grid | None = None) -> Volume:

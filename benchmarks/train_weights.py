@@ -1,0 +1,147 @@
+"""Train the two-level network that ships with the package, and judge it on patients it never saw.
+
+    python benchmarks/train_weights.py RUN_FOLDER [--minutes N] [--test]
+
+Real anatomy and real motion are read from ``LUNGMORPH_DATA`` (or ``../shared/data``). The split is by
+patient and by motion: what the network is judged on, it was never shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lungmorph.files import read_image
+from lungmorph.networks import load_model, two_level
+from lungmorph.registration.lungs import lung_mask
+from lungmorph.simulate import Anatomy, Motion, TrainingPairs, load_motion, real_anatomy
+from lungmorph.training import LossWeights, StageConfig, TrainingConfig, evaluate, run
+
+DATA = Path(os.environ.get("LUNGMORPH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SPACING = 4.0
+
+#: Keypoint motions by case number, and landmark motions (COPDgene) by case number.
+MOTIONS = {
+    "train": (range(1, 13), range(1, 4)),
+    "validation": (range(13, 16), range(4, 5)),
+    "test": (range(16, 21), range(5, 7)),
+}
+ANATOMIES = {
+    "train": ("pyradiomics_lung1", "slicerio_CTChest4", "cip_ct64"),
+    "validation": (),  # invented patients only
+    "test": ("pyradiomics_lung2",),
+}
+SEEDS = {"train": 1, "validation": 1001, "test": 2001}
+
+
+def motions(split: str) -> list[Motion]:
+    keypoints, landmarks = MOTIONS[split]
+    paths = [DATA / f"motion/learn2reg_lung_keypoints/case_{n:03d}.csv" for n in keypoints]
+    paths += [DATA / f"motion/copdgene/case_{n:02d}_landmarks.csv" for n in landmarks]
+    return [load_motion(path) for path in paths]
+
+
+def anatomies(split: str) -> list[Anatomy]:
+    volumes = [read_image(DATA / f"chest_ct/{name}.nii.gz") for name in ANATOMIES[split]]
+    return [real_anatomy(volume, lung_mask(volume)) for volume in volumes]
+
+
+def pairs(split: str, procedural: float = 0.5, **options: object) -> TrainingPairs:
+    return TrainingPairs(
+        SEEDS[split], SPACING, anatomies(split), motions(split), procedural=procedural, **options
+    )
+
+
+def config() -> TrainingConfig:
+    return TrainingConfig(
+        model=two_level(SPACING),
+        loss=LossWeights(lncc=0.3, diffusion=0.3, displacement=0.3, jacobian=0.0),
+        stages=(
+            StageConfig(
+                name="level 1",
+                levels=1,
+                output_weights=(1.0,),
+                max_steps=12_000,
+                max_minutes=42,
+                learning_rate=1e-3,
+                patience=None,
+            ),
+            StageConfig(
+                name="level 2",
+                levels=2,
+                frozen=(0,),
+                output_weights=(0.0, 1.0),
+                max_steps=8_000,
+                max_minutes=22,
+                learning_rate=1e-3,
+                patience=None,
+            ),
+            StageConfig(
+                name="joint",
+                levels=2,
+                output_weights=(0.3, 1.0),
+                max_steps=8_000,
+                max_minutes=20,
+                learning_rate=3e-4,
+                patience=None,
+            ),
+        ),
+        validate_every=400,
+        workers=1,
+    )
+
+
+def test(weights: str, count: int) -> dict[str, object]:
+    """Mean error over the lung before and after, on real anatomy and on invented, both unseen."""
+    network, _, _ = load_model(weights)
+    out: dict[str, object] = {}
+    for name, procedural in (("real anatomy", 0.0), ("invented anatomy", 1.0)):
+        source = pairs("test", procedural, pool=count)
+        cases = [source.pair(step) for step in range(count)]
+        for levels in (1, 2):
+            found = evaluate(network, cases, levels=levels)
+            assert found.error_mm is not None and found.start_mm is not None
+            out[f"{name}, {levels} level(s)"] = {
+                "before_mm": round(found.start_mm, 2),
+                "after_mm": round(found.error_mm, 2),
+                "down_percent": round(100 * (1 - found.error_mm / found.start_mm), 1),
+                "folded_percent": round(100 * found.folded, 4),
+            }
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder")
+    parser.add_argument("--minutes", type=float, default=None)
+    parser.add_argument("--test", action="store_true", help="only judge the weights of the folder")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(options.threads)
+    weights = Path(options.folder) / "weights.safetensors"
+    if not options.test:
+        held_out = pairs("validation", 1.0, pool=12)
+        validation = [held_out.pair(step) for step in range(12)]
+        result = run(
+            config(),
+            pairs("train"),
+            validation,
+            options.folder,
+            minutes=options.minutes,
+            card={"data": "see docs/model-card.md", "numpy": np.__version__},
+        )
+        print(f"{result.steps} steps, finished: {result.finished}")
+        if not result.finished:
+            return
+    print(json.dumps(test(str(weights), 24), indent=2))
+
+
+if __name__ == "__main__":
+    main()

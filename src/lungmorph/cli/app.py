@@ -1,0 +1,84 @@
+"""The program ``lungmorph``: its verbs, and what becomes of errors."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from .. import __version__
+from ..errors import InputError
+from . import apply, demo, info, register
+from .console import stderr
+
+OK, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 2, 130, 143
+
+app = typer.Typer(
+    name="lungmorph",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("register")(register.register)
+app.command("apply")(apply.apply)
+app.command("info")(info.info)
+app.command("demo")(demo.demo)
+
+
+@app.callback(invoke_without_command=False)
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    """Register lung CT: where is every point of one scan in the other?
+
+    For research; not a medical device.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program and leave with its exit code.
+
+    Args:
+        arguments: as after the program's name; those of the process by default.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run(given))
+
+
+def _run(given: list[str]) -> int:
+    if given == ["--version"]:
+        print(f"lungmorph {__version__}")
+        return OK
+    try:
+        code = app(args=given, prog_name="lungmorph", standalone_mode=False)
+    except InputError as error:
+        return _refuse(str(error), given)
+    except UsageError as error:
+        return _refuse(_sentence(error), given)
+    except (KeyboardInterrupt, typer.Abort):
+        stderr().print("interrupted: nothing was written")
+        return INTERRUPTED
+    return code if isinstance(code, int) else OK
+
+
+def _refuse(line: str, given: Sequence[str]) -> int:
+    line = " ".join(line.split())  # a file name may hold a line break
+    if "--json" in given:
+        print(json.dumps({"error": line}))
+    print(f"error: {line}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    # as an exception, so that what is half-written is removed on the way out
+    sys.exit(TERMINATED)

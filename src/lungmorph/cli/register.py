@@ -1,0 +1,220 @@
+"""``lungmorph register``: two scans in, a folder with the displacement of every point out."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from ..errors import InputError
+from .console import print_json, progress_bar, show_steps, stdout, table, use_threads
+
+if TYPE_CHECKING:
+    from ..space import Landmarks
+
+FILES = {
+    "transform.h5": "fixed -> moving points, ITK (3D Slicer, SimpleITK)",
+    "displacement.nii.gz": "the same as an image of vectors, LPS mm",
+    "warped.nii.gz": "the moving image on the fixed grid, HU",
+    "jacobian.nii.gz": "local volume change",
+    "metrics.json": "every figure, setting and time",
+    "overview.png": "the picture to look at first",
+}
+
+
+class PresetName(StrEnum):
+    """How much work to spend."""
+
+    fast = "fast"
+    default = "default"
+    accurate = "accurate"
+
+
+def register(
+    fixed: Annotated[Path, typer.Argument(help="CT that stays: NIfTI, .mha, .nrrd, or a DICOM folder.")],
+    moving: Annotated[Path, typer.Argument(help="CT that is warped onto it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make, whole or not at all.")],
+    preset: Annotated[
+        PresetName,
+        typer.Option(help="fast: network alone. default: refined on the pair. accurate: refined to 1 mm."),
+    ] = PresetName.default,
+    fixed_mask: Annotated[
+        Path | None, typer.Option(help="Lungs of the fixed image, on its grid; made if left out.")
+    ] = None,
+    moving_mask: Annotated[
+        Path | None, typer.Option(help="Lungs of the moving image, on its grid; made if left out.")
+    ] = None,
+    landmarks: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="To report the error, never to register: one CSV with columns "
+            "fixed_x,...,moving_z in LPS mm, or the option twice, fixed points first."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Weights: a shipped name or a file.")] = None,
+    levels: Annotated[
+        int | None, typer.Option(min=0, help="Run only the first so many levels; 0: no network.")
+    ] = None,
+    spacing: Annotated[
+        float | None, typer.Option(help="Finest spacing that the refinement works at, mm.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="For the network: cpu, cuda, cuda:1, mps.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all if left out.")] = None,
+    series: Annotated[
+        str | None, typer.Option(help="Of the fixed DICOM folder: UID, number or description.")
+    ] = None,
+    moving_series: Annotated[str | None, typer.Option(help="Of the moving DICOM folder.")] = None,
+    first_index: Annotated[
+        int | None, typer.Option(min=0, max=1, help="Where landmarks in a .txt of indices start to count.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json and nothing else.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step.")] = False,
+) -> None:
+    """Register MOVING to FIXED and write transform, warped image, Jacobian, figures and a picture.
+
+    The transform maps fixed points to moving points (LPS mm), as ITK and 3D Slicer expect it.
+    """
+    use_threads(threads)
+    show_steps(verbose)
+    from .. import registration
+    from ..files import read_image
+
+    check_device(device)
+    make_sure_of(output, overwrite)
+    points = _landmarks(landmarks or [], (fixed, moving), (series, moving_series), first_index)
+    with progress_bar(not as_json and not verbose) as progress:
+        result = registration.register(
+            # a path where it will do, so that errors and metrics.json name the file
+            fixed if series is None else read_image(fixed, series),
+            moving if moving_series is None else read_image(moving, moving_series),
+            preset=preset.value,
+            fixed_mask=fixed_mask,
+            moving_mask=moving_mask,
+            landmarks=points,
+            model=model,
+            levels=levels,
+            spacing=spacing,
+            device=device,
+            progress=progress,
+        )
+        if progress:
+            progress("write", 1.0)
+        result.save(output, overwrite=overwrite)
+    if as_json:
+        print_json(result.summary())
+        return
+    console = stdout()
+    console.print(table(rows(result.metrics), ("", "as given", "pre-aligned", "after")))
+    console.print(f"{sum(result.seconds.values()):.1f} s, written to [bold]{escape(str(output))}[/]:")
+    for name, what in FILES.items():
+        console.print(f"  {name:<21} [dim]{what}[/]")
+
+
+def rows(metrics: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """What the short table at the end says, from ``Registration.metrics``."""
+    lungs, similar, folding = metrics["lungs"], metrics["similarity"], metrics["folding"]
+    back, length = metrics["inverse_consistency_mm"], metrics["displacement_mm"]
+    made = []
+    if marks := metrics.get("landmarks"):
+        count = marks["after"]["count"]
+        for title, key in (("landmark error", "continuous"), ("  snapped to voxels", "snapped")):
+            cells = [_spread(marks[state][key]) for state in ("before", "prealigned", "after")]
+            made.append((f"{title}, mean ± sd (n = {count}), mm", *cells))
+        cells = [f"{marks[s]['continuous']['median']:.2f}" for s in ("before", "prealigned", "after")]
+        made.append(("  median, mm", *cells))
+    return [
+        *made,  # type: ignore[list-item]
+        ("lung overlap (Dice)", "", f"{lungs['dice_prealigned']:.3f}", f"{lungs['dice_after']:.3f}"),
+        ("correlation in the lungs", "", f"{similar['ncc_prealigned']:.3f}", f"{similar['ncc_after']:.3f}"),
+        ("displacement beyond pre-alignment, mean (max), mm", "", "",
+         f"{length['mean']:.1f} ({length['max']:.1f})"),
+        ("there and back, mean (95 %), mm", "", "", f"{back['mean']:.2f} ({back['p95']:.2f})"),
+        ("folded voxels in the lungs", "", "", f"{folding['voxels']} ({folding['percent']:.2g} %)"),
+        ("Jacobian, smallest to largest", "", "", f"{folding['min']:.2f} to {folding['max']:.2f}"),
+    ]  # fmt: skip
+
+
+def make_sure_of(output: Path, overwrite: bool) -> None:
+    """Refuse, before minutes of work, an output folder that could not be written after them.
+
+    Raises:
+        InputError: as :func:`lungmorph.files.output_folder`.
+    """
+    from ..files import output_folder
+
+    class Enough(Exception):  # noqa: N818
+        pass
+
+    # leaving by an exception takes back everything that was made
+    with suppress(Enough), output_folder(output, overwrite):
+        raise Enough
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not know or this machine does not have.
+
+    Raises:
+        InputError: with what there is instead.
+    """
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["cpu"] + [f"cuda:{n}" for n in range(torch.cuda.device_count())]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise InputError(
+            "device", expected=f"one of {', '.join(there)}", found=repr(device)
+        ) from error
+
+
+def _landmarks(
+    files: list[Path],
+    images: tuple[Path, Path],
+    series: tuple[str | None, str | None],
+    first: int | None,
+) -> tuple[Landmarks, Landmarks] | None:
+    from ..files import read_landmark_pairs
+
+    if len(files) > 2:
+        raise InputError("landmarks", expected="one file of pairs or two files", found=str(len(files)))
+    if not files:
+        return None
+    if len(files) == 1:
+        return read_landmark_pairs(files[0])
+    fixed, moving = (
+        read_points(file, frame, image, which, first)
+        for file, frame, image, which in zip(files, ("fixed", "moving"), images, series, strict=True)
+    )
+    return fixed, moving
+
+
+def read_points(
+    file: Path, frame: str, image: Path | None, series: str | None, first: int | None
+) -> Landmarks:
+    """Landmarks from any file; for a list of indices (.txt), through the image that it counts.
+
+    Raises:
+        InputError: a list of indices without an image or without where counting starts.
+    """
+    from ..files import read_image, read_landmarks
+
+    if file.suffix.lower() != ".txt":
+        return read_landmarks(file, frame)
+    if image is None or first is None:
+        raise InputError(
+            file,
+            expected="to be told " + ("its image" if image is None else "where counting starts"),
+            found="a list of voxel indices alone",
+            do="pass --like IMAGE" if image is None else "pass --first-index 0 or --first-index 1",
+        )
+    return read_landmarks(file, frame, image=read_image(image, series), first=first)
+
+
+def _spread(values: dict[str, float]) -> str:
+    return f"{values['mean']:.2f} ± {values['sd']:.2f}"

@@ -1,0 +1,286 @@
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lungmorph.errors import InputError
+from lungmorph.files import read_image, read_mask, write_image
+from lungmorph.space import Grid, Volume
+
+SUFFIXES = [".nii", ".nii.gz", ".mha", ".nrrd"]
+
+
+def ct(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-1000, 400, (5, 6, 7)).astype(np.int16)
+
+
+def itk(values: np.ndarray, direction: np.ndarray | None = None, **kwargs: object) -> sitk.Image:
+    image = sitk.GetImageFromArray(values, **kwargs)
+    if image.GetDimension() == 3:
+        image.SetSpacing((0.7, 1.1, 2.5))
+        image.SetOrigin((-12.5, 30.25, -400.0))
+        if direction is not None:
+            image.SetDirection(direction.ravel().tolist())
+    return image
+
+
+def saved(path: Path, image: sitk.Image) -> Path:
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def patched(path: Path, source: Path, *changes: tuple[int, str, tuple]) -> Path:
+    """A copy of an uncompressed NIfTI with other header fields."""
+    raw = bytearray(source.read_bytes())
+    for offset, layout, values in changes:
+        struct.pack_into(layout, raw, offset, *values)
+    path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".mhd", ".nhdr"])
+def test_reads_what_simpleitk_wrote(tmp_path, oblique, suffix):
+    image = itk(ct(), oblique)
+    read = read_image(saved(tmp_path / f"a{suffix}", image))
+    assert read.data.dtype == torch.float32
+    np.testing.assert_array_equal(read.data.numpy(), ct())
+    for index in [(0, 0, 0), (6, 5, 4), (3, 0, 2)]:
+        np.testing.assert_allclose(
+            read.grid.to_world(index), image.TransformIndexToPhysicalPoint(index), atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_simpleitk_reads_what_we_wrote(tmp_path, oblique, suffix):
+    grid = Grid((7, 6, 5), (0.7, 1.1, 2.5), (-12.5, 30.25, -400), tuple(map(tuple, oblique)))
+    values = torch.from_numpy(ct().astype(np.float32) + 0.25)
+    write_image(Volume(values, grid), tmp_path / f"a{suffix}")
+    write_image(Volume(values > 0, grid), tmp_path / f"m{suffix}")
+    back = sitk.ReadImage(str(tmp_path / f"a{suffix}"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), values.numpy())
+    np.testing.assert_allclose(
+        back.TransformIndexToPhysicalPoint((6, 5, 4)), grid.to_world((6, 5, 4)), atol=1e-4
+    )
+    mask = sitk.ReadImage(str(tmp_path / f"m{suffix}"))
+    assert mask.GetPixelID() == sitk.sitkUInt8
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(mask), values.numpy() > 0)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"a{suffix}", f"m{suffix}"]
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    size=st.tuples(*[st.integers(2, 9)] * 3),
+    spacing=st.tuples(*[st.floats(0.06, 45)] * 3),
+    origin=st.tuples(*[st.floats(-900, 900)] * 3),
+    seed=st.integers(0, 2**31),
+    suffix=st.sampled_from(SUFFIXES),
+)
+def test_round_trip_of_any_geometry(tmp_path, size, spacing, origin, seed, suffix):
+    rng = np.random.default_rng(seed)
+    axes, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    axes[:, 2] *= np.sign(np.linalg.det(axes))
+    grid = Grid(size, spacing, origin, tuple(map(tuple, axes)))
+    volume = Volume(torch.from_numpy(rng.normal(0, 500, grid.shape).astype(np.float32)), grid)
+    write_image(volume, tmp_path / f"r{suffix}")
+    back = read_image(tmp_path / f"r{suffix}")
+    assert torch.equal(back.data, volume.data)
+    assert back.grid.same_as(grid, 2e-3)  # NIfTI keeps its geometry in float32
+
+
+def test_fourth_dimension_of_one_is_taken_away(tmp_path):
+    for suffix in (".nii", ".nrrd", ".mha"):
+        one = sitk.JoinSeries([itk(ct())])
+        read = read_image(saved(tmp_path / f"a{suffix}", one))
+        np.testing.assert_array_equal(read.data.numpy(), ct())
+        np.testing.assert_allclose(read.grid.spacing, (0.7, 1.1, 2.5), rtol=1e-6)
+
+
+def bad_images(folder: Path) -> dict[str, tuple[Path, str]]:
+    good = saved(folder / "good.nii", itk(ct()))
+    rgb = sitk.GetImageFromArray(np.zeros((4, 5, 6, 3), np.uint8), isVector=True)
+    nan = ct().astype(np.float32)
+    nan[2, 3, 4] = np.nan
+    inf = ct().astype(np.float32)
+    inf[0, 0, 0] = np.inf
+    wide = itk(ct())
+    wide.SetSpacing((0.7, 1.1, 60.0))
+    fine = itk(ct())
+    fine.SetSpacing((0.01, 1.1, 2.5))
+    sheared = (0.7, 0.4, 0, 0, 0, 1.1, 0, 0, 0, 0, 2.5, 0)
+    zero_mha = (saved(folder / "zero.mha", itk(ct())).read_bytes()).replace(
+        b"= 0.69999999999999996", b"= 0.7"
+    )
+    (folder / "zero.mha").write_bytes(
+        zero_mha.replace(b"ElementSpacing = 0.7", b"ElementSpacing = 0")
+    )
+    (folder / "negative.mha").write_bytes(
+        zero_mha.replace(b"ElementSpacing = 0.7", b"ElementSpacing = -0.7")
+    )
+    (folder / "sheared.mha").write_bytes(
+        zero_mha.replace(b"TransformMatrix = 1 0 0", b"TransformMatrix = 1 0.3 0")
+    )
+    (folder / "note.txt").write_text("hello")
+    (folder / "garbage.nii").write_bytes(b"hello" * 200)
+    (folder / "empty.nrrd").write_bytes(b"")
+    (folder / "short.nii").write_bytes(good.read_bytes()[:-30])
+    return {
+        "missing": (folder / "none.nii.gz", "nothing there"),
+        "suffix": (folder / "note.txt", "'.txt'"),
+        "garbage": (folder / "garbage.nii", "without its header"),
+        "empty": (folder / "empty.nrrd", "truncated"),
+        "short": (folder / "short.nii", "truncated"),
+        "2d": (saved(folder / "flat.nrrd", itk(ct()[0])), "2 dimensions"),
+        "4d": (saved(folder / "4d.nii.gz", sitk.JoinSeries([itk(ct())] * 3)), "3 phases"),
+        "4d mha": (saved(folder / "4d.mha", sitk.JoinSeries([itk(ct())] * 3)), "3 phases"),
+        "rgb": (saved(folder / "rgb.nii", rgb), "colour"),
+        "nan": (saved(folder / "nan.mha", itk(nan)), "1 voxels of NaN"),
+        "nan nifti": (saved(folder / "nan.nii", itk(nan)), "1 of NaN"),
+        "inf": (saved(folder / "inf.nii.gz", itk(inf)), "infinity"),
+        "left": (saved(folder / "left.nrrd", itk(ct(), np.diag([1.0, 1, -1]))), "left-handed"),
+        "left nifti": (saved(folder / "l.nii", itk(ct(), np.diag([1.0, -1, 1]))), "left-handed"),
+        "sheared mha": (folder / "sheared.mha", "orthonormal"),
+        "sheared sform": (
+            patched(folder / "s.nii", good, (252, "<2h", (0, 1)), (280, "<12f", sheared)),
+            "orthonormal",
+        ),
+        "sheared sform beside a qform": (
+            patched(folder / "sq.nii", good, (254, "<h", (1,)), (280, "<12f", sheared)),
+            "orthonormal",
+        ),
+        "sform of another spacing": (
+            patched(folder / "p.nii", good, (80, "<f", (1.4,))),
+            "expected one spacing",
+        ),
+        "zero pixdim": (patched(folder / "z.nii", good, (80, "<f", (0.0,))), "spacing"),
+        "negative pixdim": (patched(folder / "n.nii", good, (84, "<f", (-1.1,))), "spacing"),
+        "nan pixdim": (patched(folder / "nn.nii", good, (88, "<f", (np.nan,))), "spacing"),
+        "zero spacing": (folder / "zero.mha", "spacing"),
+        "negative spacing": (folder / "negative.mha", "spacing"),
+        "huge spacing": (saved(folder / "wide.mha", wide), "between 0.05 and 50 mm"),
+        "tiny spacing": (saved(folder / "fine.nii", fine), "between 0.05 and 50 mm"),
+        "one slice": (saved(folder / "thin.mha", itk(ct()[:1])), "7x6x1"),
+    }
+
+
+NAMES = [
+    *(
+        "missing",
+        "suffix",
+        "garbage",
+        "empty",
+        "short",
+        "2d",
+        "4d",
+        "4d mha",
+        "rgb",
+        "nan",
+        "nan nifti",
+        "inf",
+    ),
+    *("left", "left nifti", "sheared mha", "sheared sform", "sheared sform beside a qform"),
+    *("sform of another spacing", "zero pixdim", "negative pixdim", "nan pixdim", "zero spacing"),
+    *("negative spacing", "huge spacing", "tiny spacing", "one slice"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_image_is_one_line(tmp_path, capfd, name):
+    cases = bad_images(tmp_path)
+    assert sorted(cases) == sorted(NAMES)
+    path, told = cases[name]
+    capfd.readouterr()
+    with pytest.raises(InputError) as caught:
+        read_image(path)
+    line = str(caught.value)
+    assert told in line
+    assert path.name in line
+    assert "\n" not in line
+    assert capfd.readouterr() == ("", "")  # ITK keeps quiet
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, "raw.mha", ".mhd"])
+@pytest.mark.parametrize("kept", [0.4, 0.9])
+def test_truncated_file(tmp_path, capfd, suffix, kept):
+    """ITK itself reads a truncated NIfTI as if the rest were zero."""
+    path = tmp_path / f"a{suffix}"
+    sitk.WriteImage(itk(ct()), str(path), suffix not in (".nii", "raw.mha", ".mhd"))
+    cut = path.with_suffix(".raw") if suffix == ".mhd" else path
+    cut.write_bytes(cut.read_bytes()[: int(cut.stat().st_size * kept)])
+    capfd.readouterr()
+    with pytest.raises(InputError, match=r"truncated|whole"):
+        read_image(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_damaged_gzip(tmp_path):
+    path = saved(tmp_path / "a.nii.gz", itk(ct()))
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="damaged"):
+        read_image(path)
+
+
+def test_nifti_2_is_refused_by_name(tmp_path):
+    (tmp_path / "two.nii").write_bytes(struct.pack("<i", 540) + bytes(540) + ct().tobytes())
+    with pytest.raises(InputError, match="NIfTI-2"):
+        read_image(tmp_path / "two.nii")
+
+
+def test_mask(tmp_path):
+    image = read_image(saved(tmp_path / "ct.mha", itk(ct())))
+    labels = (ct() > 0).astype(np.uint8) * 3
+    mask = read_mask(saved(tmp_path / "m.nii.gz", itk(labels)), like=image)
+    assert mask.data.dtype == torch.bool
+    np.testing.assert_array_equal(mask.data.numpy(), labels > 0)
+    assert mask.grid is image.grid
+
+
+def test_mask_of_another_geometry(tmp_path):
+    image = read_image(saved(tmp_path / "ct.mha", itk(ct())))
+    moved = itk((ct() > 0).astype(np.uint8))
+    moved.SetOrigin((-12.5, 30.25, -399.0))
+    with pytest.raises(InputError, match=r"-400.*-399"):
+        read_mask(saved(tmp_path / "m.mha", moved), like=image)
+    with pytest.raises(InputError, match="geometry"):
+        read_mask(saved(tmp_path / "s.mha", itk((ct()[1:] > 0).astype(np.uint8))), like=image)
+
+
+def test_empty_mask(tmp_path):
+    with pytest.raises(InputError, match="no voxel above 0"):
+        read_mask(saved(tmp_path / "m.mha", itk(np.zeros((4, 5, 6), np.uint8))))
+
+
+def test_writing_refuses(tmp_path):
+    volume = Volume(torch.zeros(2, 2, 2), Grid((2, 2, 2)))
+    with pytest.raises(InputError, match=r"\.nii\.gz.*'\.png'"):
+        write_image(volume, tmp_path / "a.png")
+    with pytest.raises(InputError, match="create it first"):
+        write_image(volume, tmp_path / "none" / "a.nii")
+    (tmp_path / "folder.nii").mkdir()
+    with pytest.raises(InputError, match="a folder"):
+        write_image(volume, tmp_path / "folder.nii")
+    assert [p.name for p in tmp_path.iterdir()] == ["folder.nii"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    volume = Volume(torch.zeros(2, 2, 2), Grid((2, 2, 2)))
+    path = tmp_path / "a.mha"
+    path.write_text("before")
+
+    def half_written(image, name, *rest):
+        Path(name).write_text("half")
+        raise RuntimeError("ITK ERROR: disk full")
+
+    monkeypatch.setattr(sitk, "WriteImage", half_written)
+    with pytest.raises(InputError, match="disk full"):
+        write_image(volume, path)
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mha"]

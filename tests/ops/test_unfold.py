@@ -1,0 +1,44 @@
+import torch
+
+from lungmorph.ops import gaussian, smallest_determinant, unfold
+
+SPACING = (1.5, 1.5, 2.0)
+
+
+def test_folds_are_taken_out_and_the_rest_is_kept() -> None:
+    u = gaussian(torch.randn(1, 3, 40, 40, 40, generator=torch.Generator().manual_seed(2)), 4.0)
+    u *= 2 / u.abs().max()
+    u[..., 18:21, 18:21, 18:21] += 9.0
+    assert float(smallest_determinant(u, SPACING).min()) < 0
+    given = u.clone()
+    out, found = unfold(u, SPACING)
+    assert found > 0
+    assert torch.equal(u, given), "the argument is left alone"
+    assert float(smallest_determinant(out, SPACING).min()) >= 0.05
+    far = torch.ones(1, 1, 40, 40, 40, dtype=torch.bool)
+    far[..., 6:33, 6:33, 6:33] = False
+    assert torch.equal(out[far.expand_as(out)], given[far.expand_as(out)])
+
+
+def test_a_field_without_folds_is_returned_as_it_is() -> None:
+    u = torch.zeros(1, 3, 8, 8, 8)
+    out, found = unfold(u, SPACING)
+    assert found == 0
+    assert torch.equal(out, u)
+
+
+def test_a_fold_between_two_voxels_is_seen_though_central_differences_miss_it() -> None:
+    u = torch.zeros(1, 3, 6, 6, 12)
+    u[
+        :, 0, ..., 6
+    ] = -2.0  # one voxel jumps over its neighbour; central differences see a slope of 0
+    from lungmorph.ops import jacobian_determinant
+
+    assert float(jacobian_determinant(u, (1.5, 1.5, 1.5))[..., 6].min()) > 0
+    assert float(smallest_determinant(u, (1.5, 1.5, 1.5))[..., 6].min()) < 0
+
+
+def test_noise_of_any_size_is_unfolded() -> None:
+    u = 6 * torch.randn(1, 3, 24, 24, 24, generator=torch.Generator().manual_seed(1))
+    out, _ = unfold(u, SPACING)
+    assert float(smallest_determinant(out, SPACING).min()) >= 0.05

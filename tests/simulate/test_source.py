@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from lungmorph.ops import smallest_determinant, warp
+from lungmorph.simulate import TrainingPairs, thorax
+from lungmorph.space import Grid
+
+
+@pytest.fixture(scope="module")
+def source():
+    return TrainingPairs(7, pool=2, renew_every=4)
+
+
+@pytest.fixture(scope="module")
+def pairs(source):
+    return [source.pair(step) for step in range(10)]
+
+
+def test_shapes_and_types(pairs):
+    for pair in pairs:
+        shape = pair["fixed"].shape[2:]
+        assert all(56 <= n <= 88 and n % 8 == 0 for n in shape)
+        for name in ("fixed", "moving"):
+            assert pair[name].shape == (1, 1, *shape)
+            assert pair[name].dtype == torch.float32
+            assert torch.isfinite(pair[name]).all()
+            assert pair[name + "_mask"].dtype == torch.bool
+        assert pair["displacement"].shape == (1, 3, *shape)
+        assert pair["displacement"].dtype == torch.float32
+
+
+def test_the_truth_explains_the_pair(pairs):
+    for pair in pairs:
+        lung = pair["fixed_mask"]
+        warped = warp(pair["moving"], pair["displacement"])
+
+        def agreement(image, pair=pair, lung=lung):
+            return np.corrcoef(image[lung].numpy(), pair["fixed"][lung].numpy())[0, 1]
+
+        assert agreement(warped) > agreement(pair["moving"]) + 0.05
+        mask = warp(pair["moving_mask"].float(), pair["displacement"]) > 0.5
+        dice = 2 * (mask & lung).sum() / (mask.sum() + lung.sum())
+        assert dice > 0.95
+
+
+def test_motion_is_of_the_asked_size_and_does_not_fold(pairs):
+    means = []
+    for pair in pairs:
+        length = 4.0 * pair["displacement"].norm(dim=1, keepdim=True)
+        means.append(float(length[pair["fixed_mask"]].mean()))
+        assert float(smallest_determinant(pair["displacement"], (1.0, 1.0, 1.0)).min()) > 0.05
+    assert min(means) < 8
+    assert all(1.0 < m < 24 for m in means)
+
+
+def test_any_step_can_be_asked_for_first(source, pairs):
+    fresh = TrainingPairs(7, pool=2, renew_every=4)
+    for step in (9, 3):
+        again = fresh.pair(step)
+        assert all(torch.equal(again[name], pairs[step][name]) for name in again)
+    other = TrainingPairs(8, pool=2, renew_every=4).pair(3)
+    assert other["fixed"].shape != pairs[3]["fixed"].shape or not torch.equal(
+        other["fixed"], pairs[3]["fixed"]
+    )
+
+
+def test_real_patients_are_used():
+    half = Grid((54, 44, 54), (6.0, 6.0, 6.0), (-159.0, -129.0, -159.0))
+    source = TrainingPairs(1, anatomies=[thorax(3, half)], procedural=0.0)
+    assert source.real[0].ct.grid.spacing == (4.0, 4.0, 4.0)
+    pair = source.pair(0)
+    assert not source._made
+    assert float(pair["fixed_mask"].float().mean()) > 0.05

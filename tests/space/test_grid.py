@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.geometry import OBLIQUE, grids, sitk_grid
+
+from lungmorph.space import Grid
+
+
+@given(grids(), st.lists(st.floats(-20, 20), min_size=3, max_size=3))
+def test_world_position_is_itks(grid: Grid, index: list[float]) -> None:
+    expected = sitk_grid(grid).TransformContinuousIndexToPhysicalPoint(index)
+    np.testing.assert_allclose(grid.to_world(index), expected, atol=1e-6)
+
+
+@given(grids(), st.lists(st.floats(-900, 900), min_size=3, max_size=3))
+def test_to_index_undoes_to_world(grid: Grid, point: list[float]) -> None:
+    np.testing.assert_allclose(grid.to_world(grid.to_index(point)), point, atol=1e-6)
+
+
+def test_normalized_frame_has_the_outer_centres_at_one() -> None:
+    matrix = OBLIQUE.world_to_normalized_matrix
+    last = np.asarray(OBLIQUE.size) - 1
+    for index, expected in (((0, 0, 0), (-1, -1, -1)), (last, (1, 1, 1))):
+        found = matrix @ np.append(OBLIQUE.to_world(index), 1.0)
+        np.testing.assert_allclose(found[:3], expected, atol=1e-9)
+
+
+def test_contains_is_itks_rule_at_the_edge() -> None:
+    image = sitk_grid(OBLIQUE)
+    rng = np.random.default_rng(0)
+    index = rng.uniform(-2, 25, (500, 3))
+    expected = [
+        all(
+            -0.5 <= c <= n - 0.5
+            for c, n in zip(
+                image.TransformPhysicalPointToContinuousIndex(p), image.GetSize(), strict=True
+            )
+        )
+        for p in OBLIQUE.to_world(index).tolist()
+    ]
+    assert 20 < sum(expected) < 480
+    assert OBLIQUE.contains(OBLIQUE.to_world(index)).tolist() == expected
+
+
+@given(grids(), st.floats(0.5, 5.0))
+def test_with_spacing_covers_the_same_box(grid: Grid, spacing: float) -> None:
+    other = grid.with_spacing(spacing)
+    np.testing.assert_allclose(other.center, grid.center, atol=1e-6)
+    before = np.asarray(grid.size) * grid.spacing
+    after = np.asarray(other.size) * other.spacing
+    assert (after >= before - 1e-6).all()
+    assert (after < before + spacing + 1e-6).all()
+
+
+def test_covering_covers_and_is_world_aligned() -> None:
+    low, high = OBLIQUE.bounds()
+    grid = Grid.covering(low, high, (2.0, 3.0, 1.5), margin=4.0)
+    assert grid.contains(OBLIQUE.corners).all()
+    assert grid.direction == ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+def test_crop_and_negative_pad_keep_world_positions() -> None:
+    part = OBLIQUE.crop((-2, 3, 1), (30, 4, 5))
+    np.testing.assert_allclose(part.to_world((5, 1, 2)), OBLIQUE.to_world((3, 4, 3)), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"size": (0, 4, 4)}, "sizes"),
+        ({"spacing": (1.0, 0.0, 1.0)}, "spacings"),
+        ({"spacing": (1.0, float("nan"), 1.0)}, "spacings"),
+        ({"origin": (0.0, float("inf"), 0.0)}, "origin"),
+        ({"direction": np.diag([1.0, 1.0, -1.0])}, "right-handed"),
+        ({"direction": np.array([[1, 0.2, 0], [0, 1, 0], [0, 0, 1.0]])}, "orthonormal"),
+    ],
+)
+def test_impossible_grids_are_refused(changes: dict, word: str) -> None:
+    arguments = {"size": (4, 4, 4)} | changes
+    with pytest.raises(ValueError, match=word):
+        Grid(**arguments)
+
+
+def test_snap_is_the_nearest_voxel_centre() -> None:
+    point = OBLIQUE.to_world((3.4, 7.6, 2.2))
+    np.testing.assert_allclose(OBLIQUE.snap(point), OBLIQUE.to_world((3, 8, 2)), atol=1e-9)
+    image = sitk.Image(sitk_grid(OBLIQUE))
+    assert image.TransformPhysicalPointToIndex(point.tolist()) == (3, 8, 2)

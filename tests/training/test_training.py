@@ -1,0 +1,261 @@
+"""A whole small run on moving blobs: stages, freezing, stopping, checkpoints, resuming."""
+
+import csv
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from lungmorph.errors import InputError
+from lungmorph.networks import LevelConfig, MultiLevelConfig, build, load_model
+from lungmorph.training import (
+    LossWeights,
+    Plateau,
+    StageConfig,
+    TrainingConfig,
+    default_stages,
+    evaluate,
+    run,
+)
+from lungmorph.training.average import update_average
+from lungmorph.training.source import stream
+
+SHAPE = (24, 20, 28)  # no multiple of 8 along one axis: padded inside
+
+
+def blob(centre: torch.Tensor) -> torch.Tensor:
+    """HU (1, 1, D, H, W): soft tissue in air; ``centre`` (x, y, z) from the middle, voxels."""
+    axes = [torch.arange(n) - (n - 1) / 2 - c for n, c in zip(SHAPE, centre.flip(0), strict=True)]
+    z, y, x = torch.meshgrid(*axes, indexing="ij")
+    return (1000 * torch.exp(-(x**2 + y**2 + z**2) / 50) - 1000)[None, None]
+
+
+@dataclass
+class Blobs:
+    """One round blob that moves by up to three voxels: pair number n from n alone."""
+
+    seed: int = 0
+    fail_at: int | None = None
+    asked: list[int] = field(default_factory=list)
+
+    def pair(self, step: int) -> dict[str, torch.Tensor]:
+        if step == self.fail_at:
+            raise KeyboardInterrupt
+        self.asked.append(step)
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + step)
+        centre, shift = 6 * torch.rand(2, 3, generator=generator) - 3
+        moving, fixed = blob(centre), blob(centre - shift)
+        displacement = shift.view(1, 3, 1, 1, 1).expand(1, 3, *SHAPE).contiguous()
+        mask = torch.zeros(1, 1, *SHAPE, dtype=torch.bool)
+        mask[:, :, 4:-4, 4:-4, 4:-4] = True
+        return {
+            "fixed": fixed,
+            "moving": moving,
+            "fixed_mask": mask,
+            "displacement": displacement,
+        }
+
+
+MODEL = MultiLevelConfig(
+    spacing_mm=4.0,
+    window_hu=(-1000, 0),
+    levels=(
+        LevelConfig(downsamplings=1, entry=(8,), body=(12, 16)),
+        LevelConfig(downsamplings=1, entry=(4,), body=(6,)),
+    ),
+)
+
+
+def config(steps=(40, 6), joint=6, **changes) -> TrainingConfig:
+    settings = {
+        "model": MODEL,
+        "stages": default_stages(steps, joint, learning_rate=5e-3, patience=None),
+        "loss": LossWeights(displacement=1.0, diffusion=0.1),
+        "warmup_steps": 3,
+        "average_decay": 0.9,
+        "log_every": 1,
+        "validate_every": 10,
+        "checkpoint_minutes": 0,
+    }
+    return TrainingConfig(**(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def validation():
+    return [Blobs(seed=9).pair(n) for n in range(3)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, validation):
+    folder = tmp_path_factory.mktemp("run")
+    return run(config((120, 6)), Blobs(), validation, folder), folder
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_learns_to_find_the_motion_of_unseen_pairs(finished, validation):
+    result, _ = finished
+    assert result.finished
+    assert result.steps == 132
+    before = evaluate(build(MODEL), validation)
+    after = evaluate(result.network, validation)
+    assert before.error_mm == pytest.approx(before.start_mm, rel=1e-2)
+    assert after.error_mm < 0.6 * after.start_mm
+    assert after.lncc > before.lncc
+
+
+def test_loss_falls_and_every_step_is_logged_once(finished):
+    log = rows(finished[1] / "train.csv")
+    assert [int(row["step"]) for row in log] == list(range(1, 133))
+    assert {row["stage"] for row in log} == {"level-1", "level-2", "joint"}
+    losses = [float(row["loss"]) for row in log if row["stage"] == "level-1"]
+    assert sum(losses[-15:]) < 0.7 * sum(losses[:15])
+
+
+def test_weights_written_are_the_network_returned(finished):
+    result, folder = finished
+    network, read, card = load_model(folder / "weights.safetensors")
+    assert read == MODEL
+    assert card["training"]["steps"] == 132
+    for a, b in zip(network.parameters(), result.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_frozen_level_keeps_its_weights_bit_for_bit(tmp_path):
+    stages = default_stages((4, 5), patience=None)
+    first = run(config(stages=stages[:1]), Blobs(), [], tmp_path / "a")
+    both = run(config(stages=stages), Blobs(), [], tmp_path / "b")
+    one, two = first.network.levels, both.network.levels
+    assert all(torch.equal(a, b) for a, b in zip(one[0].parameters(), two[0].parameters()))
+    assert not any(torch.equal(a, b) for a, b in zip(one[1].parameters(), two[1].parameters()))
+
+
+@pytest.mark.parametrize("cut", [3, 10, 14, 16])
+def test_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path, validation, cut):
+    # stages end at steps 6, 12 and 16; 16 is a run that was already done
+    settings = config((6, 6), 4, validate_every=4)
+    whole = run(settings, Blobs(), validation, tmp_path / "whole")
+    if cut < 16:
+        with pytest.raises(KeyboardInterrupt):
+            run(settings, Blobs(fail_at=cut), validation, tmp_path / "cut")
+    else:
+        run(settings, Blobs(), validation, tmp_path / "cut")
+    source = Blobs()
+    again = run(settings, source, validation, tmp_path / "cut")
+    assert source.asked == list(range(cut, 16))
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, again.network.state_dict()[name]), name
+    for name in ("train.csv", "validation.csv"):
+        first, second = rows(tmp_path / "whole" / name), rows(tmp_path / "cut" / name)
+        assert [dict(r, seconds="") for r in first] == [dict(r, seconds="") for r in second]
+
+
+def test_no_time_left_stops_at_once_and_leaves_weights(tmp_path):
+    result = run(config(), Blobs(), [], tmp_path, minutes=0)
+    assert not result.finished
+    assert result.steps == 0
+    assert load_model(tmp_path / "weights.safetensors")[1] == MODEL
+    assert run(config((2, 2), 1), Blobs(), [], tmp_path).finished
+
+
+def test_stage_ends_on_its_plateau(tmp_path, validation):
+    # asks for more improvement at each validation than there can be
+    stage = StageConfig(
+        name="one", levels=1, output_weights=(1.0,), max_steps=50, patience=2, min_improvement=0.99
+    )
+    result = run(config(stages=(stage,), validate_every=3), Blobs(), validation, tmp_path)
+    assert result.finished
+    assert result.steps == 6
+
+
+def test_a_stage_that_spoils_the_network_ends_with_what_it_began_with(tmp_path, validation):
+    stage = StageConfig(
+        name="wild", levels=1, output_weights=(1.0,), max_steps=3, learning_rate=10.0
+    )
+    result = run(config(stages=(stage,), validate_every=1), Blobs(), validation, tmp_path)
+    for a, b in zip(result.network.parameters(), build(MODEL).parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_folder_with_a_run_is_not_overwritten(tmp_path):
+    run(config((1, 1), 0), Blobs(), [], tmp_path)
+    with pytest.raises(InputError, match="checkpoint"):
+        run(config((1, 1), 0), Blobs(), [], tmp_path, resume=False)
+
+
+def test_checkpoint_of_another_network_or_a_damaged_one_is_refused(tmp_path):
+    run(config((1, 1), 0), Blobs(), [], tmp_path)
+    other = MODEL.model_copy(update={"spacing_mm": 2.0})
+    with pytest.raises(InputError, match="another config"):
+        run(config((1, 1), 0, model=other), Blobs(), [], tmp_path)
+    checkpoint = tmp_path / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(InputError, match="checkpoint"):
+        run(config((1, 1), 0), Blobs(), [], tmp_path)
+
+
+def test_diverged_loss_is_told(tmp_path):
+    class Broken(Blobs):
+        def pair(self, step):
+            pair = super().pair(step)
+            return pair | {"displacement": pair["displacement"] * float("nan")}
+
+    with pytest.raises(FloatingPointError, match="step 0"):
+        run(config(), Broken(), [], tmp_path)
+
+
+def test_global_random_state_is_neither_used_nor_changed(tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = run(config((2, 1), 0), Blobs(), [], tmp_path / "a")
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(6)
+    second = run(config((2, 1), 0), Blobs(), [], tmp_path / "b")
+    for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_workers_do_not_change_the_pairs():
+    alone = list(stream(Blobs(), 3, 7))
+    helped = list(stream(Blobs(), 3, 7, workers=2))
+    assert len(alone) == len(helped) == 4
+    for a, b in zip(alone, helped, strict=True):
+        assert torch.equal(a["moving"], b["moving"])
+
+
+def test_plateau():
+    plateau = Plateau(patience=2, min_improvement=0.1)
+    assert plateau.observe(10.0)
+    assert plateau.observe(9.5)  # better, but not by a tenth
+    assert not plateau.reached
+    assert plateau.observe(8.9)  # by a tenth of the last that counted
+    assert not plateau.observe(9.0)
+    assert not plateau.reached
+    copy = Plateau(patience=2, min_improvement=0.1)
+    copy.restore(plateau.state())
+    for one in (plateau, copy):
+        assert not one.observe(9.0)
+        assert one.reached
+    assert plateau.best == 8.9
+
+
+def test_average_follows_its_formula():
+    average, model = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        average.weight.fill_(0)
+        model.weight.fill_(1)
+    update_average(average, model, decay=0.5, step=0)
+    assert float(average.weight) == pytest.approx(0.9)  # decay 1/10 at first
+    update_average(average, model, decay=0.5, step=1000)
+    assert float(average.weight) == pytest.approx(0.95)
+
+
+def test_stages_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="runs 3 levels of 2"):
+        config(stages=default_stages((1, 1, 1)))
+    with pytest.raises(ValueError, match="at least one"):
+        StageConfig(name="x", levels=1, frozen=(0,), output_weights=(1.0,), max_steps=1)
+    with pytest.raises(ValueError, match="output_weights"):
+        StageConfig(name="x", levels=2, output_weights=(1.0,), max_steps=1)
