@@ -63,7 +63,8 @@ def run(
         message = f"skipped: {TOOLS[tool].needs} is not installed ({TOOLS[tool].install})"
         return Outcome(tool, None, message=message)
     if code != 0:
-        message = f"failed with code {code}: see {out / 'log.txt'}"
+        log = out / "log.txt"
+        message = f"failed with code {code}: {last_line(log)} ({log})"
         return Outcome(tool, None, seconds, peak_mb, message)
     return Outcome(tool, out / "displacement.mha", seconds, peak_mb)
 
@@ -82,3 +83,9 @@ def timed(command: list[str], log: Path, *, threads: int) -> tuple[int, float, f
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1.0 if sys.platform == "darwin" else 1024.0  # ru_maxrss: bytes there, KiB on Linux
     return process.returncode, seconds, usage.ru_maxrss * unit / 1e6
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says anything."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "nothing was printed"

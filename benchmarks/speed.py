@@ -15,6 +15,7 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cases import CASES, MissingDataError, landmarks, prepared
-from rivals import TOOLS, run, timed
+from rivals import TOOLS, last_line, run, timed
 
 PRESETS = ("fast", "default", "accurate")
 
@@ -102,9 +103,10 @@ def _once(
     if options.masks:
         command += ["--fixed-mask", str(folder / f"{first}_mask.nii.gz")]
         command += ["--moving-mask", str(folder / f"{second}_mask.nii.gz")]
+    command += shlex.split(options.register_options)
     code, seconds, peak_mb = timed(command, log, threads=options.threads)
     if code != 0:
-        row.message = f"failed with code {code}: see {log}"
+        row.message = f"failed with code {code}: {last_line(log)} ({log})"
         return None
     row.seconds.append(seconds)
     row.peak_mb = max(row.peak_mb, peak_mb)
@@ -272,6 +274,7 @@ def main() -> None:
     parser.add_argument("--work", default="benchmark_work", help="folder for cases and results")
     parser.add_argument("--rivals-python", default=sys.executable, help="interpreter of the rivals")
     parser.add_argument("--masks", action="store_true", help="give LungMorph the lung masks too")
+    parser.add_argument("--register-options", default="", help="more for `lungmorph register`")
     parser.add_argument("--no-backward", dest="backward", action="store_false")
     parser.add_argument("--save", help="Markdown file to which the dated table is added")
     options = parser.parse_args()

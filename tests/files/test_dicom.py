@@ -6,6 +6,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataelem import DataElement
+from pydicom.uid import BasicTextSRStorage, RLELossless
 
 from lungmorph.errors import InputError
 from lungmorph.files import list_series, read_image
@@ -49,8 +50,8 @@ def test_subfolders_and_other_files_are_no_trouble(tmp_path):
     report = write_slice(
         tmp_path / "report", hu()[0], series=new_series(Modality="SR"), position=(0, 0, 0)
     )
-
     data = pydicom.dcmread(report)
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = BasicTextSRStorage
     del data.Rows, data.Columns, data.PixelData
     data.save_as(report)
     np.testing.assert_array_equal(read_image(tmp_path).data.numpy(), hu())
@@ -71,6 +72,16 @@ def test_rescaled_slice_by_slice(tmp_path):
         )
     expected = stored * np.reshape(slopes, (4, 1, 1)) + np.reshape(intercepts, (4, 1, 1))
     np.testing.assert_allclose(read_image(tmp_path).data.numpy(), expected, rtol=1e-6)
+
+
+def test_compressed_slices(tmp_path):
+    large = np.random.default_rng(4).integers(-1000, 1200, (3, 64, 48)).astype(np.int16)
+    write_series(tmp_path, large, spacing=SPACING)
+    for path in tmp_path.iterdir():
+        data = pydicom.dcmread(path)
+        data.compress(RLELossless)
+        data.save_as(path)
+    np.testing.assert_array_equal(read_image(tmp_path).data.numpy(), large)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,14 @@ def test_round_trip_of_any_geometry(tmp_path, size, spacing, origin, seed, suffi
     assert back.grid.same_as(grid, 2e-3)  # NIfTI keeps its geometry in float32
 
 
+def test_a_nii_beside_a_nii_gz_is_another_image(tmp_path):
+    """niftilib would give the voxels of a.nii for a.nii.gz."""
+    saved(tmp_path / "a.nii.gz", itk(ct(1)))
+    saved(tmp_path / "a.nii", itk(ct(2)))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.nii.gz").data.numpy(), ct(1))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.nii").data.numpy(), ct(2))
+
+
 def test_fourth_dimension_of_one_is_taken_away(tmp_path):
     for suffix in (".nii", ".nrrd", ".mha"):
         one = sitk.JoinSeries([itk(ct())])

@@ -20,9 +20,13 @@ def test_appears_whole(tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_or_not_at_all(tmp_path, error):
-    with pytest.raises(error), output_folder(tmp_path / "deep" / "er" / "result") as folder:
-        (folder / "half").write_text("written")
-        raise error
+    def work():
+        with output_folder(tmp_path / "deep" / "er" / "result") as folder:
+            (folder / "half").write_text("written")
+            raise error
+
+    with pytest.raises(error):
+        work()
     assert names(tmp_path) == []
 
 
@@ -70,9 +74,14 @@ def test_overwrite_never_deletes_what_is_no_result(tmp_path):
 
 def test_what_appeared_meanwhile_is_kept(tmp_path):
     target = tmp_path / "result"
-    with pytest.raises(InputError), output_folder(target):
-        target.mkdir()
-        (target / "mine").write_text("mine")
+
+    def work():
+        with output_folder(target):
+            target.mkdir()
+            (target / "mine").write_text("mine")
+
+    with pytest.raises(InputError):
+        work()
     assert names(tmp_path) == ["result"]
     assert names(target) == ["mine"]
 

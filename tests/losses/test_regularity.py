@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from lungmorph import losses
 
 SPACING = (2.0, 3.0, 5.0)

@@ -15,7 +15,7 @@ from lungmorph.simulate.breathing import (
     slide,
     without_folds,
 )
-from lungmorph.simulate.splines import cubic_basis
+from lungmorph.simulate.splines import smooth_noise
 from lungmorph.space import Grid, Volume
 
 GRID = Grid((64, 48, 60), (5.0, 5.0, 5.0), (-160.0, -120.0, -150.0))
@@ -35,11 +35,12 @@ def two_lungs() -> Volume:
     return Volume(mask, GRID)
 
 
-def test_cubic_basis_sums_to_one_and_is_linear_exact():
-    at = torch.linspace(1, 8, 40)
-    basis = cubic_basis(at, 10)
-    assert torch.allclose(basis.sum(1), torch.ones(40), atol=1e-6)
-    assert torch.allclose(basis @ torch.arange(10.0), at, atol=1e-5)
+def test_smooth_noise_has_unit_deviation_and_is_one_patient_at_any_spacing():
+    fine = Grid((96, 72, 90), (10 / 3,) * 3, tuple(GRID.center - np.array([95, 71, 89]) * 5 / 3))
+    a, b = (smooth_noise(Draw(3), g, 20.0)[0] for g in (GRID, fine))
+    assert float(a.std()) == pytest.approx(1.0, abs=0.15)
+    seen = Volume(b, fine).resample(GRID).data
+    assert float((seen - a)[2:-2, 2:-2, 2:-2].abs().mean()) < 0.05
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -14,13 +14,13 @@ import typer
 from .. import __version__
 from ..errors import InputError
 from . import apply, demo, info, register
-from .console import stderr
 
 OK, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 2, 130, 143
+#: what Typer raises for a wrong option; its home has moved between versions
+UsageError: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
 
 app = typer.Typer(
     name="lungmorph",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -32,10 +32,19 @@ app.command("info")(info.info)
 app.command("demo")(demo.demo)
 
 
-@app.callback(invoke_without_command=False)
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"lungmorph {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
 def _program(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
     ] = False,
 ) -> None:
     """Register lung CT: where is every point of one scan in the other?
@@ -56,18 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(given: list[str]) -> int:
-    if given == ["--version"]:
-        print(f"lungmorph {__version__}")
-        return OK
     try:
-        code = app(args=given, prog_name="lungmorph", standalone_mode=False)
+        code = app(args=given or ["--help"], prog_name="lungmorph", standalone_mode=False)
     except InputError as error:
         return _refuse(str(error), given)
     except UsageError as error:
-        return _refuse(_sentence(error), given)
+        said = error.format_message().replace("Value error, ", "")  # type: ignore[attr-defined]
+        return _refuse(f"{said} See --help.", given)
     except (KeyboardInterrupt, typer.Abort):
-        stderr().print("interrupted: nothing was written")
-        return INTERRUPTED
+        code = INTERRUPTED  # newer versions of Typer return it
+    if code == INTERRUPTED:
+        print("interrupted: nothing was written", file=sys.stderr)
     return code if isinstance(code, int) else OK
 
 

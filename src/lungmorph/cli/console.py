@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +36,9 @@ def show_steps(verbose: bool) -> None:
     from rich.logging import RichHandler
 
     logging.basicConfig(
-        level=logging.DEBUG, format="%(message)s", handlers=[RichHandler(console=stderr(), show_path=False)]
+        level=logging.DEBUG,
+        format="%(message)s",
+        handlers=[RichHandler(console=stderr(), show_path=False)],
     )
     for noisy in ("matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -76,7 +79,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[str, float], None] | None]:
 
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str], title: str | None = None) -> Table:
     """First column to the left, all others to the right."""
-    made = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for number, head in enumerate(heads):
         made.add_column(head, justify="left" if number == 0 else "right")
     for row in rows:

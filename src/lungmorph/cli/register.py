@@ -35,12 +35,21 @@ class PresetName(StrEnum):
 
 
 def register(
-    fixed: Annotated[Path, typer.Argument(help="CT that stays: NIfTI, .mha, .nrrd, or a DICOM folder.")],
-    moving: Annotated[Path, typer.Argument(help="CT that is warped onto it.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make, whole or not at all.")],
+    fixed: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FIXED", help="CT that stays: NIfTI, .mha, .nrrd, or a DICOM folder."
+        ),
+    ],
+    moving: Annotated[Path, typer.Argument(metavar="MOVING", help="CT that is warped onto it.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to make, whole or not at all.")
+    ],
     preset: Annotated[
         PresetName,
-        typer.Option(help="fast: network alone. default: refined on the pair. accurate: refined to 1 mm."),
+        typer.Option(
+            help="fast: network alone. default: refined on the pair. accurate: refined to 1 mm."
+        ),
     ] = PresetName.default,
     fixed_mask: Annotated[
         Path | None, typer.Option(help="Lungs of the fixed image, on its grid; made if left out.")
@@ -63,16 +72,23 @@ def register(
         float | None, typer.Option(help="Finest spacing that the refinement works at, mm.")
     ] = None,
     device: Annotated[str, typer.Option(help="For the network: cpu, cuda, cuda:1, mps.")] = "cpu",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all if left out.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; all if left out.")
+    ] = None,
     series: Annotated[
         str | None, typer.Option(help="Of the fixed DICOM folder: UID, number or description.")
     ] = None,
     moving_series: Annotated[str | None, typer.Option(help="Of the moving DICOM folder.")] = None,
     first_index: Annotated[
-        int | None, typer.Option(min=0, max=1, help="Where landmarks in a .txt of indices start to count.")
+        int | None,
+        typer.Option(min=0, max=1, help="Where landmarks in a .txt of indices start to count."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json and nothing else.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier result.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print metrics.json and nothing else.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step.")] = False,
 ) -> None:
     """Register MOVING to FIXED and write transform, warped image, Jacobian, figures and a picture.
@@ -89,7 +105,6 @@ def register(
     points = _landmarks(landmarks or [], (fixed, moving), (series, moving_series), first_index)
     with progress_bar(not as_json and not verbose) as progress:
         result = registration.register(
-            # a path where it will do, so that errors and metrics.json name the file
             fixed if series is None else read_image(fixed, series),
             moving if moving_series is None else read_image(moving, moving_series),
             preset=preset.value,
@@ -101,6 +116,7 @@ def register(
             spacing=spacing,
             device=device,
             progress=progress,
+            names=(str(fixed), str(moving)),
         )
         if progress:
             progress("write", 1.0)
@@ -110,33 +126,46 @@ def register(
         return
     console = stdout()
     console.print(table(rows(result.metrics), ("", "as given", "pre-aligned", "after")))
-    console.print(f"{sum(result.seconds.values()):.1f} s, written to [bold]{escape(str(output))}[/]:")
+    console.print(
+        f"{sum(result.seconds.values()):.1f} s, written to [bold]{escape(str(output))}[/]:"
+    )
     for name, what in FILES.items():
         console.print(f"  {name:<21} [dim]{what}[/]")
 
 
-def rows(metrics: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """What the short table at the end says, from ``Registration.metrics``."""
+def rows(metrics: dict[str, Any]) -> list[tuple[str, ...]]:
+    """What the short table at the end says, from ``Registration.metrics``.
+
+    All in the lungs; the displacement is what the pre-alignment does not do.
+    """
     lungs, similar, folding = metrics["lungs"], metrics["similarity"], metrics["folding"]
     back, length = metrics["inverse_consistency_mm"], metrics["displacement_mm"]
     made = []
     if marks := metrics.get("landmarks"):
-        count = marks["after"]["count"]
-        for title, key in (("landmark error", "continuous"), ("  snapped to voxels", "snapped")):
-            cells = [_spread(marks[state][key]) for state in ("before", "prealigned", "after")]
-            made.append((f"{title}, mean ± sd (n = {count}), mm", *cells))
-        cells = [f"{marks[s]['continuous']['median']:.2f}" for s in ("before", "prealigned", "after")]
-        made.append(("  median, mm", *cells))
+        states = [marks[state] for state in ("before", "prealigned", "after")]
+        for title, key in (
+            ("landmark error, mm", "continuous"),
+            ("  snapped to voxels", "snapped"),
+        ):
+            made.append((title, *(_spread(state[key]) for state in states)))
+        medians = (f"{state['continuous']['median']:.2f}" for state in states)
+        made.append(("  median", *medians))
+    after = {
+        "displacement, mm": f"{length['mean']:.1f} (max {length['max']:.1f})",
+        "there and back, mm": f"{back['mean']:.2f} (95 % {back['p95']:.2f})",
+        "folded voxels": f"{folding['voxels']} ({folding['percent']:.2g} %)",
+        "Jacobian": f"{folding['min']:.2f} to {folding['max']:.2f}",
+    }
     return [
-        *made,  # type: ignore[list-item]
-        ("lung overlap (Dice)", "", f"{lungs['dice_prealigned']:.3f}", f"{lungs['dice_after']:.3f}"),
-        ("correlation in the lungs", "", f"{similar['ncc_prealigned']:.3f}", f"{similar['ncc_after']:.3f}"),
-        ("displacement beyond pre-alignment, mean (max), mm", "", "",
-         f"{length['mean']:.1f} ({length['max']:.1f})"),
-        ("there and back, mean (95 %), mm", "", "", f"{back['mean']:.2f} ({back['p95']:.2f})"),
-        ("folded voxels in the lungs", "", "", f"{folding['voxels']} ({folding['percent']:.2g} %)"),
-        ("Jacobian, smallest to largest", "", "", f"{folding['min']:.2f} to {folding['max']:.2f}"),
-    ]  # fmt: skip
+        *made,
+        (
+            "lung overlap (Dice)",
+            "",
+            *(f"{lungs[k]:.3f}" for k in ("dice_prealigned", "dice_after")),
+        ),
+        ("lung correlation", "", *(f"{similar[k]:.3f}" for k in ("ncc_prealigned", "ncc_after"))),
+        *((name, "", "", value) for name, value in after.items()),
+    ]
 
 
 def make_sure_of(output: Path, overwrite: bool) -> None:
@@ -147,7 +176,7 @@ def make_sure_of(output: Path, overwrite: bool) -> None:
     """
     from ..files import output_folder
 
-    class Enough(Exception):  # noqa: N818
+    class Enough(Exception):
         pass
 
     # leaving by an exception takes back everything that was made
@@ -182,14 +211,18 @@ def _landmarks(
     from ..files import read_landmark_pairs
 
     if len(files) > 2:
-        raise InputError("landmarks", expected="one file of pairs or two files", found=str(len(files)))
+        raise InputError(
+            "landmarks", expected="one file of pairs or two files", found=str(len(files))
+        )
     if not files:
         return None
     if len(files) == 1:
         return read_landmark_pairs(files[0])
     fixed, moving = (
         read_points(file, frame, image, which, first)
-        for file, frame, image, which in zip(files, ("fixed", "moving"), images, series, strict=True)
+        for file, frame, image, which in zip(
+            files, ("fixed", "moving"), images, series, strict=True
+        )
     )
     return fixed, moving
 

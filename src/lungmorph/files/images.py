@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -137,9 +140,9 @@ def read_itk_image(
     elif file_suffix(path) in (".mha", ".mhd"):
         _check_meta_spacing(path)
     try:
-        with quiet_itk():
+        with _unmistakable(path) as name, quiet_itk():
             reader = sitk.ImageFileReader()
-            reader.SetFileName(str(path))
+            reader.SetFileName(str(name))
             reader.ReadImageInformation()
             size = reader.GetSize()
             image = None if squeeze is None else squeeze(reader)
@@ -150,6 +153,24 @@ def read_itk_image(
             return image if image is not None else reader.Execute()
     except RuntimeError as error:
         raise _unreadable(path, error) from error
+
+
+@contextmanager
+def _unmistakable(path: Path) -> Iterator[Path]:
+    """A name under which niftilib finds the right voxels.
+
+    Given ``a.nii.gz`` it takes the header from there, but the voxels from ``a.nii`` if that exists.
+    """
+    if file_suffix(path) != ".nii.gz" or not path.with_suffix("").exists():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        alone = Path(folder) / "image.nii.gz"
+        try:
+            alone.symlink_to(path.resolve())
+        except OSError:  # Windows without the right to make links
+            shutil.copyfile(path, alone)
+        yield alone
 
 
 def write_itk_image(image: sitk.Image, path: PathLike) -> None:

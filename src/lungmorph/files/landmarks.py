@@ -5,8 +5,6 @@ In memory all points are LPS mm; a format that speaks RAS is turned here.
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from pathlib import Path
 
@@ -16,15 +14,13 @@ from ..errors import InputError
 from ..space import Grid, Landmarks, Volume
 from ..space.grid import Float
 from .geometry import PathLike
+from .markups import RAS_TO_LPS, fcsv_points, fcsv_text, markup_points, markups_text
 from .replace import file_suffix, replacing
 from .tables import Table, number_of, read_lines, read_table
 from .tables import points as table_points
 
-#: (x, y, z) of RAS times this is LPS, and back.
-RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
 POINT_FILES = (".csv", ".mrk.json", ".fcsv", ".txt")
 _PAIR = tuple(f"{frame}_{axis}" for frame in ("fixed", "moving") for axis in "xyz")
-_FCSV_SPACES = {"LPS": "LPS", "RAS": "RAS", "0": "RAS", "1": "LPS"}
 
 
 def read_landmarks(
@@ -53,9 +49,9 @@ def read_landmarks(
     if suffix == ".csv":
         return Landmarks(_csv_points(path), frame)
     if suffix == ".fcsv":
-        return Landmarks(_fcsv_points(path), frame)
+        return Landmarks(fcsv_points(path), frame)
     if suffix in (".mrk.json", ".json"):
-        return Landmarks(_markup_points(path), frame)
+        return Landmarks(markup_points(path), frame)
     if suffix == ".txt":
         return _index_points(path, frame, image, first)
     raise _unknown(path, suffix)
@@ -95,19 +91,12 @@ def write_landmarks(landmarks: Landmarks, path: PathLike) -> None:
         InputError: another suffix, or nothing can be written.
     """
     suffix = file_suffix(path)
-    rows = landmarks.points.tolist()
     if suffix == ".csv":
         text = "# LPS mm\nx,y,z\n" + _rows(landmarks.points)
     elif suffix == ".fcsv":
-        text = (
-            "# Markups fiducial file version = 4.11\n# CoordinateSystem = LPS\n"
-            "# columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID\n"
-        ) + "".join(
-            f"{n},{x!r},{y!r},{z!r},0,0,0,1,1,1,0,{landmarks.frame}-{n},,\n"
-            for n, (x, y, z) in enumerate(rows, 1)
-        )
+        text = fcsv_text(landmarks)
     elif suffix == ".mrk.json":
-        text = json.dumps(_markup(landmarks), indent=1)
+        text = markups_text(landmarks)
     else:
         raise _unknown(path, suffix)
     _write(path, text)
@@ -175,57 +164,6 @@ def _column_space(table: Table) -> str | None:
     )
 
 
-def _fcsv_points(path: Path) -> Float:
-    space = None
-    found = []
-    for line, text in enumerate(read_lines(path), 1):
-        if text.startswith("#"):
-            match = re.match(r"#\s*CoordinateSystem\s*=\s*(\S+)", text)
-            space = match.group(1) if match else space
-        elif text.strip():
-            cells = next(csv.reader([text]))
-            if len(cells) < 4:
-                raise InputError(
-                    f"{path}, line {line}", expected="id,x,y,z,...", found=f"{len(cells)} cells"
-                )
-            found.append([number_of(path, line, cell) for cell in cells[1:4]])
-    return _framed(path, found, _FCSV_SPACES.get(space or ""), space)
-
-
-def _markup_points(path: Path) -> Float:
-    try:
-        lists = json.loads("\n".join(read_lines(path)))["markups"]
-        kinds = [str(item.get("type")) for item in lists]
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(path, expected="3D Slicer markups", found="other JSON") from error
-    if kinds != ["Fiducial"]:
-        raise InputError(
-            path,
-            expected="one list of Fiducial markups",
-            found=", ".join(kinds) or "none",
-            do="export one point list",
-        )
-    markup = lists[0]
-    unit = markup.get("coordinateUnits", "mm")
-    if (unit[0] if isinstance(unit, list) and unit else unit) != "mm":
-        raise InputError(path, expected="points in mm", found=f"coordinateUnits {unit}")
-    found = []
-    for number, point in enumerate(markup.get("controlPoints") or [], 1):
-        status = point.get("positionStatus", "defined")
-        position = point.get("position")
-        if status != "defined" or not isinstance(position, list) or len(position) != 3:
-            # leaving it out would pair all later points with the wrong partner
-            raise InputError(
-                path,
-                expected="every point with a position",
-                found=f"point {number} ({point.get('label', '')}) {status}",
-                do="place it or delete it (also in the other list)",
-            )
-        found.append([number_of(path, 0, value) for value in position])
-    space = markup.get("coordinateSystem", "LPS")  # the default of Slicer's markups schema
-    return _framed(path, found, {"LPS": "LPS", "RAS": "RAS"}.get(str(space)), space)
-
-
 def _index_points(path: Path, frame: str, image: Volume | Grid | None, first: int) -> Landmarks:
     found = []
     for line, text in enumerate(read_lines(path), 1):
@@ -261,45 +199,7 @@ def _index_points(path: Path, frame: str, image: Volume | Grid | None, first: in
     return made
 
 
-def _framed(path: Path, found: list[list[float]], space: str | None, said: object) -> Float:
-    if space is None:
-        raise InputError(
-            path, expected="the coordinate system LPS or RAS", found=str(said or "none")
-        )
-    if not found:
-        raise InputError(path, expected="points", found="none")
-    values = np.asarray(found, dtype=np.float64)
-    return values * RAS_TO_LPS if space == "RAS" else values
-
-
 # ------------------------------------------------------------------ writers
-
-
-def _markup(landmarks: Landmarks) -> dict[str, object]:
-    points = [
-        {
-            "id": str(n),
-            "label": f"{landmarks.frame}-{n}",
-            "position": point,
-            "selected": True,
-            "locked": False,
-            "visibility": True,
-            "positionStatus": "defined",
-        }
-        for n, point in enumerate(landmarks.points.tolist(), 1)
-    ]
-    schema = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
-    return {
-        "@schema": schema + "Resources/Schema/markups-schema-v1.0.3.json#",
-        "markups": [
-            {
-                "type": "Fiducial",
-                "coordinateSystem": "LPS",
-                "coordinateUnits": "mm",
-                "controlPoints": points,
-            }
-        ],
-    }
 
 
 def _rows(values: Float) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import torch
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..space import Affine, Composite, DisplacementField, Grid, Transform
@@ -179,7 +181,7 @@ def _with_vectors(reader: sitk.ImageFileReader) -> sitk.Image | None:
     if len(size) < 4 or size[-1] != 3 or math.prod(size[3:]) != 3:
         return None
     image = reader.Execute()
-    values: np.ndarray = np.reshape(sitk.GetArrayViewFromImage(image), (3, *size[2::-1]))
+    values = np.reshape(sitk.GetArrayViewFromImage(image), (3, *size[2::-1]))
     made = sitk.GetImageFromArray(np.moveaxis(values, 0, -1), isVector=True)
     dimension = image.GetDimension()
     made.SetSpacing(image.GetSpacing()[:3])
@@ -210,7 +212,7 @@ def _field(image: sitk.Image, path: Path) -> DisplacementField:
 
 
 def _vector_image(field: DisplacementField, dtype: type) -> sitk.Image:
-    values = np.moveaxis(field.data.detach().cpu().numpy(), 0, -1).astype(dtype)
-    image = sitk.GetImageFromArray(values, isVector=True)
+    values: NDArray[Any] = np.moveaxis(field.data.detach().cpu().numpy(), 0, -1)
+    image = sitk.GetImageFromArray(values.astype(dtype), isVector=True)
     place_on_grid(image, field.grid)
     return image

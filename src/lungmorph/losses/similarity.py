@@ -22,7 +22,8 @@ def lncc(
             windows reach beyond it, so that the edge of the lung counts.
         radius: of the cubic window, voxels.
         floor: contrast (standard deviation, unit of the images) below which a window counts as flat:
-            there the correlation goes to 0 and its gradient stays below 1 / floor.
+            there the correlation goes to 0, and nowhere is the gradient of the sum over n-voxel windows
+            more than sqrt(n) / floor.
 
     Returns:
         Scalar (Cachier et al. 2003; Avants et al. 2008).

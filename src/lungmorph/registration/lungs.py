@@ -9,6 +9,7 @@ on crops in which the lung itself is cut.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -61,8 +62,9 @@ def lung_mask(ct: Volume, name: object = "image") -> Volume:
         )
     box = _around(candidates, 10.0)
     part = candidates[box] & ~_airways(hu[box], candidates[box], seen[box])
-    part = _close(part, 7.5) & seen[box]
-    part = _large_parts(_open(part, 2.5), SMALLEST_LUNG_ML)
+    # opened first: what is left of the windpipe's edge is thin
+    part = _large_parts(_open(part, LATTICE_MM), SMALLEST_LUNG_ML)
+    part = _open(_close(part, 7.5), LATTICE_MM) & seen[box]
     lungs = np.zeros_like(candidates)
     lungs[box] = ndimage.binary_fill_holes(part)
     if not lungs.any():
@@ -82,27 +84,73 @@ def _lung_parts(hu: Array, air: Bool, seen: Bool) -> Bool:
     if count == 0:
         return np.zeros_like(air)
     enclosed = _enclosure(hu, seen)
-    # Lung below the diaphragm's dome and behind the sternum is enclosed; the couch is not.
-    index = np.arange(1, count + 1)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    large = sizes * LATTICE_MM**3 / 1000 >= SMALLEST_LUNG_ML
-    keep = []
-    boxes = ndimage.find_objects(labels)
-    for label in index[large]:
-        box = boxes[label - 1]
-        part = labels[box] == label
-        core = ndimage.binary_erosion(part)
-        values = hu[box][core] if core.sum() > 50 else hu[box][part]
-        median = float(np.median(values))
-        walls = float(enclosed[box][part].mean())
-        liters = part.sum() * LATTICE_MM**3 / 1e6
-        log.debug("air region: %.2f l, median %.0f HU, %.1f walls", liters, median, walls)
-        if (median > GAS_HU and walls >= 1.8) or (median > -1000 and walls >= 3.5 and liters > 0.3):
-            keep.append(label)
-    chosen = np.isin(labels, keep)
+    regions = _regions(hu, labels, enclosed)
+    leaky = [r.label for r in regions if r.walls < 3.5 and r.at_border]
+    chosen = np.isin(labels, [r.label for r in regions if r.is_lung and r.label not in leaky])
+    if leaky:
+        # lung cut by the end of the scan can run into padding or, by the windpipe, into the room;
+        # beside a whole lung, what is left of such a region must be as well enclosed
+        joined = np.isin(labels, leaky)
+        least = 3.0 if chosen.any() else 0.0
+        air = air & ~_outside_gas(hu, joined)
+        parts, _ = ndimage.label(_open(air, LATTICE_MM) & joined)
+        found = [r for r in _regions(hu, parts, enclosed) if r.is_lung and r.walls >= least]
+        chosen |= np.isin(parts, [r.label for r in found])
+        labels = np.where(joined, parts, labels)
     # give back what the opening took, but not across to other regions
     near = _dilate(_dilate(chosen, LATTICE_MM), LATTICE_MM)
     return near & air & ((labels == 0) | chosen)
+
+
+@dataclass(frozen=True)
+class _Region:
+    """A connected region of air: its size, its median HU, and by how many of 4 walls it is held."""
+
+    label: int
+    liters: float
+    median: float
+    walls: float
+    at_border: bool
+
+    @property
+    def is_lung(self) -> bool:
+        ordinary = self.median > GAS_HU and self.walls >= 1.8
+        emphysema = self.median > -1000 and self.walls >= 3.5 and self.liters > 0.3
+        return ordinary or emphysema
+
+
+def _regions(hu: Array, labels: NDArray[np.int32], enclosed: NDArray[np.int8]) -> list[_Region]:
+    """The regions of at least ``SMALLEST_LUNG_ML``."""
+    out = []
+    sizes = np.bincount(labels.ravel()) * LATTICE_MM**3 / 1e6
+    boxes = ndimage.find_objects(labels)
+    for label in 1 + np.nonzero(sizes[1:] >= SMALLEST_LUNG_ML / 1000)[0]:
+        box = boxes[label - 1]
+        part = labels[box] == label
+        core = _erode(part, LATTICE_MM)
+        values = hu[box][core] if core.sum() > 50 else hu[box][part]
+        at_border = any(s.start == 0 or s.stop == n for s, n in zip(box, hu.shape, strict=True))
+        region = _Region(
+            int(label),
+            float(sizes[label]),
+            float(np.median(values)),
+            float(enclosed[box][part].mean()),
+            at_border,
+        )
+        log.debug("%s", region)
+        out.append(region)
+    return out
+
+
+def _outside_gas(hu: Array, region: Bool) -> Bool:
+    """What of a region is gas that reaches the border of the scan, and its fuzzy edge."""
+    gas = (ndimage.uniform_filter(hu, 3) < GAS_HU - 10) & region
+    labels, _ = ndimage.label(gas)
+    border = np.ones(hu.shape, bool)
+    border[1:-1, 1:-1, 1:-1] = False
+    reaching = np.unique(labels[border & gas])
+    outside = np.isin(labels, reaching[reaching > 0])
+    return _dilate(_dilate(outside, LATTICE_MM), LATTICE_MM)
 
 
 def _enclosure(hu: Array, seen: Bool) -> NDArray[np.int8]:
@@ -168,7 +216,7 @@ def _trachea_seed(
         ring = ndimage.binary_dilation(part, iterations=3) & ~ndimage.binary_dilation(
             part, iterations=1
         )
-        walled = seen[ring].all() and float(np.mean(hu[ring] > -500)) > 0.9
+        walled = seen[ring].all() and float(np.mean(hu[ring] > -500)) > 0.8
         round_ = area / box > 0.5 and max(np.ptp(rows), np.ptp(columns)) * LATTICE_MM < 40
         if (
             80 <= area <= 700

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..networks import DEFAULT_NAME, ModelConfig, RegistrationNetwork, load_model
 from ..ops import unfold
 from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
 from ..space.sampling import sample_world, world_points
+from .memory import fit_to_memory
 from .prealign import prealign
 from .prepare import prepare
 from .presets import PRESETS, Preset
@@ -41,6 +43,7 @@ def register(
     spacing: float | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    names: tuple[str, str] | None = None,
 ) -> Registration:
     """Find where every point of the lung in ``fixed`` lies in ``moving``.
 
@@ -54,6 +57,7 @@ def register(
         spacing: mm of the finest lattice that the refinement works on.
         device: for the network, as torch names it.
         progress: called as progress(what, share done).
+        names: what to call the scans in errors and in the result, if not by their files.
 
     Returns:
         The transform maps fixed points to moving points, LPS mm (ITK's convention).
@@ -65,37 +69,36 @@ def register(
     clock = _Clock(progress, settings)
 
     with clock.step("read"):
-        names = (_name(fixed, "fixed image"), _name(moving, "moving image"))
+        called = names or (_name(fixed, "fixed image"), _name(moving, "moving image"))
         fixed, moving = _image(fixed), _image(moving)
         fixed_mask, moving_mask = _mask(fixed_mask, fixed), _mask(moving_mask, moving)
         landmarks = _checked_landmarks(landmarks)
 
     with clock.step("prepare"):
-        pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
+        pair = prepare(fixed, moving, fixed_mask, moving_mask, called)
 
     with clock.step("prealign"):
         affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
 
     displacement: Displacement = _nothing
-    model_name = None
-    if levels != 0:
+    network, config = (None, None) if levels == 0 else _network(model)
+    settings, levels, network_mm = fit_to_memory(
+        settings,
+        pair.fixed.grid,
+        pair.moving.grid,
+        pair.region,
+        config,
+        levels,
+        spacing is not None,
+    )
+    if network is not None and config is not None:
         with clock.step("network"):
-            from ..networks import load_model
-            from ..networks.pretrained import DEFAULT_NAME
             from .coarse import predict
 
-            model_name = str(model or DEFAULT_NAME)
-            network, config, _ = load_model(model_name)
             v, grid = predict(
-                network,
-                config,
-                pair.fixed,
-                pair.moving,
-                affine,
-                pair.region,
-                levels=levels,
-                device=device,
-            )
+                network, config, pair.fixed, pair.moving, affine, pair.region,
+                levels=levels, spacing=network_mm, device=device,
+            )  # fmt: skip
             displacement = _sampled(v, grid)
 
     with clock.step("refine"):
@@ -126,11 +129,12 @@ def register(
         settings={
             "lungmorph": __version__,
             "torch": torch.__version__,
-            "fixed": str(names[0]),
-            "moving": str(names[1]),
+            "fixed": str(called[0]),
+            "moving": str(called[1]),
             "preset": preset,
-            "model": model_name,
+            "model": None if network is None else str(model or DEFAULT_NAME),
             "levels": levels,
+            "network_mm": network_mm,
             "finest_mm": settings.scales[-1].spacing if settings.scales else None,
             "field_mm": settings.field_mm,
             "device": device,
@@ -151,6 +155,11 @@ def _finish(
     total = (affine.map_points(points) - points).movedim(-1, 0) + displacement(grid)
     total, mended = unfold(total[None], grid.spacing)
     return DisplacementField(total[0].contiguous(), grid), mended
+
+
+def _network(model: str | Path | None) -> tuple[RegistrationNetwork, ModelConfig]:
+    network, config, _ = load_model(model or DEFAULT_NAME)
+    return network, config
 
 
 def _nothing(grid: Grid) -> Tensor:

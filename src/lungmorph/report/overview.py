@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -20,6 +21,7 @@ from .planes import Plane, middle_planes
 WINDOW_HU = (-1150.0, 250.0)
 #: The Jacobian's colours span at least a factor of this and at most of that, either way.
 JACOBIAN_SPAN = (1.25, 3.0)
+VOLUME_TICKS = (1 / 3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 2.0, 3.0)
 #: A pre-alignment that moves the lungs by more speaks of two scanner frames rather than of a breath.
 SAME_FRAME_MM = 25.0
 
@@ -156,7 +158,9 @@ def _headline(result: Registration) -> tuple[str, str]:
     marks = metrics.get("landmarks")
     if marks:
         before, after = (marks[k]["continuous"]["mean"] for k in ("before", "after"))
-        parts.append(f"landmark error {before:.2f} → {after:.2f} mm (n = {marks['after']['count']})")
+        parts.append(
+            f"landmark error {before:.2f} → {after:.2f} mm (n = {marks['after']['count']})"
+        )
     lungs, similar = metrics["lungs"], metrics["similarity"]
     parts.append(f"lung Dice {lungs['dice_prealigned']:.3f} → {lungs['dice_after']:.3f}")
     parts.append(f"NCC {similar['ncc_prealigned']:.2f} → {similar['ncc_after']:.2f}")
@@ -196,7 +200,12 @@ def _paint(
 
 
 def _letters(axes: Axes, plane: Plane) -> None:
-    places = ((0.02, 0.5, "left"), (0.98, 0.5, "right"), (0.5, 0.985, "center"), (0.5, 0.015, "center"))
+    places = (
+        (0.02, 0.5, "left"),
+        (0.98, 0.5, "right"),
+        (0.5, 0.985, "center"),
+        (0.5, 0.015, "center"),
+    )
     lines = ("center", "center", "top", "bottom")
     for letter, (x, y, across), up in zip(plane.letters, places, lines, strict=True):
         axes.text(
@@ -208,7 +217,11 @@ def _letters(axes: Axes, plane: Plane) -> None:
 
 def _legend(axes: Axes) -> None:
     axes.set_axis_off()
-    for x, colour, text in ((0.08, "#00b400", "fixed"), (0.4, "#d800d8", "moving"), (0.74, "#9a9a9a", "both")):
+    for x, colour, text in (
+        (0.08, "#00b400", "fixed"),
+        (0.4, "#d800d8", "moving"),
+        (0.74, "#9a9a9a", "both"),
+    ):
         axes.scatter([x], [0.75], s=70, marker="s", color=colour, clip_on=False)
         axes.text(x + 0.05, 0.75, text, va="center", size=10, color=_INK)
     axes.set_xlim(0, 1)
@@ -223,17 +236,15 @@ def _note(axes: Axes, text: str) -> None:
 
 
 def _bar(axes: Axes, colours: str, norm: Normalize, label: str) -> None:
-    from matplotlib.cm import ScalarMappable
-
-    bar = axes.figure.colorbar(  # type: ignore[union-attr]
-        ScalarMappable(norm, colours), cax=axes, orientation="horizontal"
-    )
+    where = axes.figure
+    bar = where.colorbar(ScalarMappable(norm, colours), cax=axes, orientation="horizontal")
     if isinstance(norm, LogNorm):
-        ticks = [t for t in (1 / 3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 2.0, 3.0) if 1 / norm.vmax <= t <= norm.vmax]  # type: ignore[operator]
+        low, high = norm.vmin or 0.0, norm.vmax or 0.0
+        ticks = [t for t in VOLUME_TICKS if low <= t <= high]
         bar.set_ticks(ticks, labels=[f"{t:.2g}" for t in ticks])
         bar.ax.minorticks_off()
     bar.ax.tick_params(labelsize=9, colors=_SOFT, length=2)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.spines["outline"].set_visible(False)
     bar.set_label(label, size=9.5, color=_SOFT, labelpad=1)
 
 

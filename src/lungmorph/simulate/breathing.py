@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..ops import gaussian, smallest_determinant
+from ..ops import gaussian, smallest_determinant, unfold
 from ..space import Grid, Volume
 from .randomness import Draw
 from .splines import axis_positions, smooth_noise
@@ -29,23 +29,21 @@ def least_determinant(field: Tensor, grid: Grid) -> float:
 
 
 def without_folds(field: Tensor, grid: Grid, least: float = LEAST_DETERMINANT) -> Tensor:
-    """The field, smoothed and then scaled down until no determinant is below ``least``.
+    """The field, smoothed where it folds and else scaled down, until no determinant is below ``least``.
 
     What had to be done is logged. A field that is good is returned as it is.
     """
-    found = least_determinant(field, grid)
-    tries = 0
-    while not found > least:
-        tries += 1
-        if tries <= 2:
-            field = gaussian(field[None], _voxels(6.0 * tries, grid))[0]
-            what = f"smoothed by {6 * tries} mm"
-        else:
+    for _ in range(20):
+        try:
+            smoothed, folded = unfold(field[None], grid.spacing, least, rounds=6)
+        except RuntimeError:
+            log.info("the field folds too much to be smoothed: scaled by 0.85")
             field = field * 0.85
-            what = "scaled by 0.85"
-        log.info("smallest Jacobian determinant %.3f: the field is %s", found, what)
-        found = least_determinant(field, grid)
-    return field
+            continue
+        if folded:
+            log.info("%d voxels with a Jacobian determinant below %g: smoothed", folded, least)
+        return smoothed[0]
+    raise RuntimeError("a field that folds at any size is broken")
 
 
 def random_field(

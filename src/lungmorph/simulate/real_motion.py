@@ -16,20 +16,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import cg
+from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor
 
 from ..errors import InputError
+from ..ops.spline import cubic_weights, expand
 from ..space import Grid, Volume
 from .breathing import lung_box, without_folds
-from .splines import axis_positions, cubic_basis, evaluate
+from .splines import axis_positions
 
 log = logging.getLogger(__name__)
 
 Float = NDArray[np.float64]
 #: Voxel size of the keypoint files along (i, j, k), mm.
 KEYPOINT_SPACING = (1.75, 1.25, 1.75)
-_KNOT_MM = 26.0
+_KNOT_MM = 20.0
 _MARGIN = 2  # control points beyond the keypoints on either side
 
 
@@ -82,8 +83,8 @@ class Motion:
         bases = []
         for axis, p in enumerate(axis_positions(grid, device)):
             own = (p - low[axis]) / ratio[axis] + self.low[axis]
-            bases.append(cubic_basis((own - self.first[axis]) / self.knot, counts[axis]))
-        field = evaluate(self.coefficients.to(device), (bases[0], bases[1], bases[2]))
+            bases.append(cubic_weights((own - self.first[axis]) / self.knot, counts[axis]))
+        field = expand(self.coefficients.to(device), (bases[2], bases[1], bases[0]))
         if not keep_translation:
             field = field - self.coefficients.to(device).mean(dim=(1, 2, 3))[:, None, None, None]
         scale = torch.as_tensor(ratio * amplitude, dtype=torch.float32, device=device)
@@ -120,7 +121,7 @@ def load_motion(path: str | Path, reverse: bool = False) -> Motion:
 
 
 def fit_motion(
-    fixed: Float, moving: Float, smoothness: float = 0.02, rounds: int = 8, name: str = ""
+    fixed: Float, moving: Float, smoothness: float = 0.004, rounds: int = 8, name: str = ""
 ) -> Motion:
     """Penalised least squares of a cubic B-spline field, reweighted so that outliers lose their say.
 
@@ -133,30 +134,45 @@ def fit_motion(
     first = low - _MARGIN * _KNOT_MM
     counts = np.ceil((high - low) / _KNOT_MM).astype(int) + 2 * _MARGIN + 1
     bases = [
-        cubic_basis(torch.as_tensor((fixed[:, a] - first[a]) / _KNOT_MM), int(counts[a])).numpy()
+        cubic_weights(torch.as_tensor((fixed[:, a] - first[a]) / _KNOT_MM), int(counts[a])).numpy()
         for a in range(3)
     ]
-    total = np.einsum("nz,ny,nx->nzyx", bases[2], bases[1], bases[0]).reshape(len(fixed), -1)
-    matrix = sparse.csr_matrix(total)
+    matrix = sparse.csr_matrix(
+        np.einsum("nz,ny,nx->nzyx", bases[2], bases[1], bases[0]).reshape(len(fixed), -1)
+    )
+    squared = matrix.multiply(matrix).T.tocsr()
+    transposed = matrix.T.tocsr()
     bending = _bending([int(c) for c in counts[::-1]]) * (smoothness * len(fixed) / 1000)
     motion = moving - fixed
-    found = np.zeros((total.shape[1], 3)) + np.median(motion, axis=0)
+    unknowns = matrix.shape[1]
+    found = np.zeros((unknowns, 3)) + np.median(motion, axis=0)
     weights = np.ones(len(fixed))
     for _ in range(rounds):
-        weighted = matrix.multiply(weights[:, None]).tocsr()
-        system = (matrix.T @ weighted + bending).tocsr()
-        inverse_diagonal = sparse.diags(1 / system.diagonal())
+        system = _operator(matrix, transposed, weights, bending)
+        diagonal = sparse.diags(1 / (squared @ weights + bending.diagonal()))
         for c in range(3):
-            right = weighted.T @ motion[:, c]
-            found[:, c], _ = cg(
-                system, right, found[:, c], rtol=1e-5, maxiter=400, M=inverse_diagonal
-            )
+            right = transposed @ (weights * motion[:, c])
+            found[:, c], _ = cg(system, right, found[:, c], rtol=1e-4, maxiter=300, M=diagonal)
         residuals = np.linalg.norm(matrix @ found - motion, axis=1)
         scale = 2.5 * max(float(np.median(residuals)), 0.2)
         weights = 1 / (1 + (residuals / scale) ** 2) ** 2
     coefficients = torch.as_tensor(found.T.reshape(3, *counts[::-1]), dtype=torch.float32)
     log.info("%s: median residual of the fit %.2f mm", name, float(np.median(residuals)))
     return Motion(coefficients, first, _KNOT_MM, low, high, residuals, name)
+
+
+def _operator(
+    matrix: sparse.csr_matrix,
+    transposed: sparse.csr_matrix,
+    weights: Float,
+    bending: sparse.csr_matrix,
+) -> LinearOperator:
+    """A^T W A + B without forming it: far fewer products."""
+
+    def apply(v: Float) -> Float:
+        return transposed @ (weights * (matrix @ v)) + bending @ v
+
+    return LinearOperator(bending.shape, matvec=apply, dtype=np.float64)
 
 
 def _bending(counts: list[int]) -> sparse.csr_matrix:

@@ -1,8 +1,4 @@
-"""Uniform cubic B-splines: smooth functions of space from few numbers.
-
-Evaluated axis by axis as small matrix products, which is fast on any device and works for every grid
-whose axes run along the world's.
-"""
+"""Smooth random functions of space: cubic B-splines with random coefficients."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..ops.spline import cubic_weights, expand
 from ..space import Grid
 from .randomness import Draw
 
@@ -27,27 +24,6 @@ def axis_positions(grid: Grid, device: torch.device | str = "cpu") -> tuple[Tens
         for o, s, n in zip(grid.origin, grid.spacing, grid.size, strict=True)
     )
     return x, y, z
-
-
-def cubic_basis(position: Tensor, count: int) -> Tensor:
-    """(N, count) weights of the cubic B-splines at ``position`` (N,), in units of control points.
-
-    Convention: control point c is centred at position c; positions beyond 1 .. count - 2 are held
-    there, so that the function continues as a constant.
-    """
-    held = position.clamp(1, count - 2)
-    distance = (held[:, None] - torch.arange(count, device=position.device)).abs()
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = (2 - distance).clamp_min(0) ** 3 / 6
-    return torch.where(distance < 1, near, far)
-
-
-def evaluate(coefficients: Tensor, bases: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Coefficients (C, kz, ky, kx) and bases along x (W, kx), y (H, ky), z (D, kz) -> (C, D, H, W)."""
-    along_x, along_y, along_z = bases
-    field = torch.einsum("cdhw,zd->czhw", coefficients, along_z)
-    field = torch.einsum("czhw,yh->czyw", field, along_y)
-    return field @ along_x.T
 
 
 def smooth_noise(
@@ -68,9 +44,9 @@ def smooth_noise(
         extent = np.asarray(grid.size) * np.asarray(grid.spacing)
         counts = [int(np.ceil(e / scale)) + 4 for e in extent]
     coefficients = draw.normals(channels, counts[2], counts[1], counts[0]).to(device)
-    bases = [
-        cubic_basis((p - float(c)) / scale + (n - 1) / 2, n)
+    x, y, z = (
+        cubic_weights((p - float(c)) / scale + (n - 1) / 2, n)
         for p, c, n in zip(axis_positions(grid, device), grid.center, counts, strict=True)
-    ]
-    # a sum of independent coefficients: 0.479 is the root mean sum of squares of the weights
-    return evaluate(coefficients, (bases[0], bases[1], bases[2])) / 0.479**1.5
+    )
+    # a sum of independent coefficients: 0.479 is the mean sum of squares of the weights
+    return expand(coefficients, (z, y, x)) / 0.479**1.5

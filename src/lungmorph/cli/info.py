@@ -1,0 +1,129 @@
+"""``lungmorph info``: what a file is, before it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import InputError
+from .console import facts, print_json, stdout, table
+
+TRANSFORM_SUFFIXES = (".h5", ".hdf5", ".hdf", ".tfm", ".mat")
+WEIGHTS_SUFFIX = ".safetensors"
+
+
+def info(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH", help="Image, DICOM folder, transform, or model (name or file)."
+        ),
+    ],
+    series: Annotated[
+        str | None, typer.Option(help="Look into one series of a DICOM folder.")
+    ] = None,
+    size: Annotated[
+        str,
+        typer.Option(help="For a model: extent of the lungs with their margin along x, y, z, mm."),
+    ] = "300x240x300",
+    spacing: Annotated[
+        float | None,
+        typer.Option(help="For a model: mm of the working lattice; its own if left out."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Say what an image, a DICOM folder, a transform or a model is.
+
+    A model's cost is worked out for a region of --size, and compared with the memory of this machine.
+    """
+    from . import describe  # imports torch, which --help does without
+
+    kind = kind_of(path)
+    if kind == "folder" and series is None:
+        found = describe.folder(Path(path))
+    elif kind in ("folder", "image"):
+        found = describe.image(Path(path), series)
+    elif kind == "transform":
+        found = describe.transform(Path(path))
+    else:
+        found = describe.model(path, _extent(size), spacing)
+    if as_json:
+        print_json(found)
+        return
+    console = stdout()
+    flat = {name: value for name, value in found.items() if not isinstance(value, list | dict)}
+    console.print(
+        facts([(_title(n), str(v)) for n, v in flat.items() if v is not None], title=str(path))
+    )
+    for name, value in found.items():
+        if isinstance(value, dict):
+            console.print(
+                facts([(_title(n), str(v)) for n, v in value.items()], title=_title(name))
+            )
+        elif isinstance(value, list) and value:
+            heads = list(value[0])
+            cells = [[str(row[head]) for head in heads] for row in value]
+            console.print(table(cells, [_title(h) for h in heads], title=_title(name)))
+
+
+def kind_of(path: str) -> str:
+    """Folder, image, transform or model, from the name and, for images, the header.
+
+    Raises:
+        InputError: there is no such file, and no shipped model of that name.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return "folder"
+    if place.name.lower().endswith(WEIGHTS_SUFFIX):
+        return "model"
+    if place.is_file():
+        return "transform" if _is_transform(place) else "image"
+    if place.name == path and not place.suffix:
+        from ..networks import available
+
+        if path in available():
+            return "model"
+        names = ", ".join(available()) or "none"
+        raise InputError(
+            path, expected=f"a file, a folder or a shipped model ({names})", found="nothing"
+        )
+    raise InputError(path, expected="a file, a folder or a shipped model", found="nothing there")
+
+
+def _is_transform(path: Path) -> bool:
+    name = path.name.lower()
+    if name.endswith(TRANSFORM_SUFFIXES):
+        return True
+    if name.endswith(".txt"):
+        with open(path, "rb") as stream:
+            return stream.read(22).startswith(b"#Insight Transform File")
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        return False  # what is wrong with it, reading the image says better
+    # colour pictures have three components too, but of whole numbers
+    floats = (sitk.sitkVectorFloat32, sitk.sitkVectorFloat64)
+    return reader.GetNumberOfComponents() == 3 and reader.GetPixelID() in floats
+
+
+def _extent(text: str) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(part) for part in text.lower().split("x"))
+    except ValueError:
+        x = y = z = 0.0
+    if not all(20 <= length <= 2000 for length in (x, y, z)):
+        raise InputError(
+            "--size", expected="three lengths of 20 to 2000 mm, as 300x240x300", found=repr(text)
+        )
+    return x, y, z
+
+
+def _title(name: Any) -> str:
+    return str(name).replace("_", " ")

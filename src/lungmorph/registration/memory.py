@@ -1,0 +1,97 @@
+"""What a registration needs of the machine, before anything is computed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from ..errors import InputError
+from ..networks import ModelConfig, choose
+from ..space import Grid
+from .presets import Preset
+
+log = logging.getLogger(__name__)
+
+#: Bytes at the peak of a refinement step for every voxel of its lattice, measured
+#: (benchmarks/memory.py prints it), with a reserve of a tenth.
+REFINE_BYTES = 230
+#: Likewise for every voxel of both scans, for the copies that are held through all steps.
+SCAN_BYTES = 24
+
+
+def available_bytes() -> int:
+    """Memory that this process may still take: of the machine, and of its container if it has one."""
+    free = int(psutil.virtual_memory().available)
+    group = Path("/sys/fs/cgroup")
+    # no container, or one without a limit ("max"), leaves it at that
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        rows = (line.split() for line in (group / "memory.stat").read_text().splitlines())
+        cache = int(dict(rows)["inactive_file"])
+        free = min(free, limit - used + cache)
+    return max(free, 0)
+
+
+def refine_bytes(region: Grid, spacing: float) -> int:
+    """Peak of a refinement on a lattice of ``spacing`` mm over ``region``."""
+    return REFINE_BYTES * region.with_spacing(spacing).voxels
+
+
+def fit_to_memory(
+    preset: Preset,
+    fixed: Grid,
+    moving: Grid,
+    region: Grid,
+    config: ModelConfig | None,
+    levels: int | None,
+    insist: bool,
+) -> tuple[Preset, int | None, float | None]:
+    """The preset, the number of levels and the network's spacing that fit the machine.
+
+    Args:
+        preset: asked for.
+        fixed, moving: grids of the scans.
+        region: box that is worked on.
+        config: of the network; None to go without.
+        levels: asked for; None to choose.
+        insist: the spacing was asked for by name, so that a coarser one is an error, not a choice.
+
+    Raises:
+        InputError: nothing fits, or not what was asked for by name: how much is needed, how much there
+            is, and the setting that fits.
+    """
+    free = available_bytes() - SCAN_BYTES * (fixed.voxels + moving.voxels)
+    kept = tuple(s for s in preset.scales if refine_bytes(region, s.spacing) <= free)
+    if len(kept) < len(preset.scales):
+        wanted = preset.scales[-1].spacing
+        needed = refine_bytes(region, wanted) + SCAN_BYTES * (fixed.voxels + moving.voxels)
+        if insist or not kept:
+            fits = _finest_that_fits(region, free)
+            raise InputError(
+                "memory",
+                expected=f"{needed / 1e9:.1f} GB for a refinement at {wanted:g} mm",
+                found=f"{available_bytes() / 1e9:.1f} GB available",
+                do=f"--spacing {fits:g} fits" if fits else "register a smaller region",
+            )
+        log.warning(
+            "memory: %.1f GB are needed for %g mm and %.1f GB are there; refining to %g mm instead",
+            needed / 1e9, wanted, available_bytes() / 1e9, kept[-1].spacing,
+        )  # fmt: skip
+        preset = replace(preset, scales=kept)
+    if config is None:
+        return preset, 0, None
+    low, high = region.bounds()
+    count, spacing = choose(config, tuple(high - low), max(free, 0), levels=levels)
+    if spacing != config.spacing_mm:
+        log.warning("memory: the network runs at %g mm instead of %g", spacing, config.spacing_mm)
+    return preset, count, spacing
+
+
+def _finest_that_fits(region: Grid, free: int) -> float | None:
+    spacings = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+    return next((s for s in spacings if refine_bytes(region, s) <= free), None)
