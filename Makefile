@@ -41,8 +41,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	@sed -n 1,40p benchmarks/README.md 2>/dev/null || true
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/speed.py --save benchmarks/results.md
 
 clean:
 	rm -rf .venv demo-result build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ from lungmorph.simulate import Anatomy, Motion, TrainingPairs, load_motion, real
 from lungmorph.training import LossWeights, StageConfig, TrainingConfig, evaluate, run
 
 DATA = Path(os.environ.get("LUNGMORPH_DATA", Path(__file__).parents[2] / "shared" / "data"))
-SPACING = 6.0
+SPACING = 4.0
 
 #: Keypoint motions by case number, and landmark motions (COPDgene) by case number.
 MOTIONS = {
@@ -55,29 +55,29 @@ def anatomies(split: str) -> list[Anatomy]:
 def pairs(split: str, procedural: float = 0.5, **options: object) -> TrainingPairs:
     return TrainingPairs(
         SEEDS[split], SPACING, anatomies(split), motions(split),
-        procedural=procedural, sizes=(40, 64), **options,
+        procedural=procedural, sizes=(56, 88), **options,
     )
 
 
 def config() -> TrainingConfig:
     return TrainingConfig(
         model=two_level(SPACING),
-        loss=LossWeights(lncc=0.3, diffusion=0.3, displacement=0.3, jacobian=0.0),
+        loss=LossWeights(lncc=0.0, diffusion=0.3, displacement=0.3, jacobian=0.0),
         stages=(
             StageConfig(
-                name="level 1", levels=1, output_weights=(1.0,), max_steps=16_000, max_minutes=27,
-                learning_rate=2e-3, patience=None,
+                name="level 1", levels=1, output_weights=(1.0,), max_steps=16_000, max_minutes=11,
+                learning_rate=1e-3, patience=None,
             ),
             StageConfig(
                 name="level 2", levels=2, frozen=(0,), output_weights=(0.0, 1.0), max_steps=8_000,
-                max_minutes=15, learning_rate=2e-3, patience=None,
+                max_minutes=20, learning_rate=1e-3, patience=None,
             ),
             StageConfig(
-                name="joint", levels=2, output_weights=(0.3, 1.0), max_steps=8_000, max_minutes=22,
-                learning_rate=7e-4, patience=None,
+                name="joint", levels=2, output_weights=(0.3, 1.0), max_steps=8_000, max_minutes=14,
+                learning_rate=4e-4, patience=None,
             ),
         ),
-        validate_every=400,
+        validate_every=150,
         workers=1,
     )
 

@@ -269,16 +269,22 @@ def test_apply_pulls_an_image_as_simpleitk_does(
     assert code == 0
     assert "grid of the fixed image" in out
     moving, fixed = (sitk.ReadImage(str(tmp_path / f"{n}.nii.gz")) for n in ("moving", "fixed"))
-    oracle = sitk.Resample(moving, fixed, sitk.ReadTransform(str(tmp_path / "t.h5")), sitk.sitkLinear, -1024.0)
+    oracle = sitk.Resample(
+        moving, fixed, sitk.ReadTransform(str(tmp_path / "t.h5")), sitk.sitkLinear, -1024.0
+    )
     found = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "w.nii.gz")))
     np.testing.assert_allclose(found, sitk.GetArrayFromImage(oracle), atol=0.05)
     assert run(*command, "--like", tmp_path / "fixed.nii.gz")[0] == 2  # it exists now
 
 
-def test_apply_keeps_labels_whole(run: Run, tmp_path: Path, oblique_field: DisplacementField) -> None:
+def test_apply_keeps_labels_whole(
+    run: Run, tmp_path: Path, oblique_field: DisplacementField
+) -> None:
     write_transform(oblique_field, tmp_path / "t.h5")
     grid = small_ct().grid
-    labels = torch.from_numpy(np.random.default_rng(0).choice([0, 3, 200], grid.shape).astype(np.int16))
+    labels = torch.from_numpy(
+        np.random.default_rng(0).choice([0, 3, 200], grid.shape).astype(np.int16)
+    )
     write_image(Volume(labels, grid), tmp_path / "labels.nii.gz")
     run("apply", tmp_path / "t.h5", tmp_path / "labels.nii.gz", "-o", tmp_path / "w.nii.gz",
         "--like", tmp_path / "labels.nii.gz")  # fmt: skip

@@ -36,7 +36,9 @@ class LevelConfig(_Model):
         body: features of the U-Net body at each of its own resolutions, finest first.
         blocks: residual blocks at each resolution of the body.
         norm: instance norm before each convolution of a residual block, or none.
-        correlation: reserved for a local cost volume.
+        correlation: radius, in voxels of the body's lattice, of a local correlation of the features of
+            both images; the body sees it in place of the moving image's features. None to concatenate
+            both images at the start.
     """
 
     downsamplings: int = Field(ge=0, le=4)
@@ -44,7 +46,7 @@ class LevelConfig(_Model):
     body: Features = Field(min_length=1, max_length=6)
     blocks: int = Field(default=1, ge=1, le=8)
     norm: Norm = "instance"
-    correlation: None = None
+    correlation: Annotated[int, Field(ge=1, le=4)] | None = None
 
     @model_validator(mode="after")
     def _one_entry_per_downsampling(self) -> LevelConfig:
@@ -116,12 +118,12 @@ def config_from_json(text: str | bytes) -> ModelConfig:
     return _ANY.validate_json(text)
 
 
-def two_level(spacing_mm: float = 3.0) -> MultiLevelConfig:
-    """The network that ships: a wide coarse level, then a narrow level at half resolution."""
+def two_level(spacing_mm: float = 4.0) -> MultiLevelConfig:
+    """The network that ships: a coarse level that looks far, then a finer one that looks near."""
     return MultiLevelConfig(
         spacing_mm=spacing_mm,
         levels=(
-            LevelConfig(downsamplings=2, entry=(8, 16), body=(32, 48, 64)),
-            LevelConfig(downsamplings=1, entry=(8,), body=(16, 24, 32)),
+            LevelConfig(downsamplings=2, entry=(16, 32), body=(32, 48), correlation=2),
+            LevelConfig(downsamplings=1, entry=(16,), body=(24, 32, 48), correlation=1),
         ),
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import FieldUpsampling, activation, field_head, halving
 from .config import LevelConfig
+from .correlation import CorrelationMatch
 from .unet import UNet
 
 # Voxels of the working lattice are divided by this before they enter, so that displacements and
@@ -24,11 +26,17 @@ class Level(nn.Module):
     def __init__(self, config: LevelConfig) -> None:
         super().__init__()
         self.scale = 2.0 ** max(config.downsamplings - 1, 0)
-        channels = 5
+        self.match: CorrelationMatch | None = None
+        channels = 5 if config.correlation is None else 1
         entry: list[nn.Module] = []
         for features in config.entry:
             entry += [halving(channels, features), activation()]
             channels = features
+        if config.correlation is not None:
+            # the same layers for both images, and a map of features without a sign's preference
+            entry.append(nn.Conv3d(channels, channels, 3, padding=1))
+            self.match = CorrelationMatch(config.correlation, config.body[0])
+            channels += config.body[0] + 3 + 3
         self.entry = nn.Sequential(*entry)
         self.body = UNet(channels, config.body, config.blocks, config.norm)
         channels = config.body[0]
@@ -37,9 +45,8 @@ class Level(nn.Module):
             out += [nn.ConvTranspose3d(channels, features, 4, 2, padding=1), activation()]
             channels = features
         out.append(field_head(channels))
-        if config.downsamplings > 0:
-            out.append(FieldUpsampling())
         self.out = nn.Sequential(*out)
+        self.up = FieldUpsampling() if config.downsamplings > 0 else nn.Identity()
 
     def forward(self, fixed: Tensor, warped: Tensor, so_far: Tensor | None) -> Tensor:
         """The update u of the displacement, that acts before ``so_far``.
@@ -55,6 +62,19 @@ class Level(nn.Module):
         if so_far is None:
             batch, _, *shape = fixed.shape
             so_far = fixed.new_zeros((batch, 3, *shape))
-        x = torch.cat((fixed, warped, so_far / DISPLACEMENT_SCALE), dim=1)
+        before = so_far / DISPLACEMENT_SCALE
+        if self.match is None:
+            update = self.out(self.body(self.entry(torch.cat((fixed, warped, before), dim=1))))
+        else:
+            features = self.entry(fixed)
+            correlation, shift = self.match(features, self.entry(warped))
+            size = shift.shape[2:]
+            before = F.adaptive_avg_pool3d(before, size)
+            update = self.out(self.body(torch.cat((features, correlation, shift, before), dim=1)))
+            # the shift is in voxels of the body, the update in voxels half or as wide
+            wide = fixed.shape[-1] / size[-1] / self.scale
+            update = update + wide * F.interpolate(
+                shift, size=update.shape[2:], mode="trilinear", align_corners=False
+            )
         # the head thinks in voxels of its own, coarser lattice: one learning rate suits all levels
-        return self.out(self.body(self.entry(x))) * self.scale
+        return self.up(update) * self.scale

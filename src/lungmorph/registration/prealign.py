@@ -30,6 +30,8 @@ FIT_POINTS = 12_000
 #: Least part of the smaller lung that both scans must show.
 LEAST_COMMON = 0.35
 LEAST_OVERLAP = 0.4
+#: No breath stretches a lung by more along any axis.
+MOST_STRETCH = 2.0
 
 Array = NDArray[np.float64]
 
@@ -49,15 +51,27 @@ def prealign(fixed: Volume, moving: Volume, fixed_lungs: Volume, moving_lungs: V
     moving_side = _Side(moving, moving_lungs)
     fits = [_fit(fixed_side, moving_side, shift) for shift in shifts]
     best, cost, overlap = min(fits, key=lambda fit: fit[1])
-    log.info("pre-alignment: cost %.3f, overlap of the lungs %.2f", cost, overlap)
+    stretch = np.linalg.svd(best.linear, compute_uv=False)
+    log.info(
+        "pre-alignment: cost %.3f, overlap of the lungs %.2f, stretch %.2f to %.2f",
+        cost, overlap, stretch[-1], stretch[0],
+    )  # fmt: skip
     if overlap < LEAST_OVERLAP:
-        raise InputError(
-            "the two scans",
-            expected="a common part of the lungs",
-            found=f"an overlap (Dice) of {overlap:.2f} after the best affine alignment",
-            do="check that both show the same region of the same patient",
+        raise _nothing_common(f"an overlap (Dice) of {overlap:.2f} after the best alignment")
+    if not 1 / MOST_STRETCH < stretch[-1] <= stretch[0] < MOST_STRETCH:
+        raise _nothing_common(
+            f"that one would have to be stretched by {stretch[-1]:.2f} to {stretch[0]:.2f}"
         )
     return best
+
+
+def _nothing_common(found: str) -> InputError:
+    return InputError(
+        "the two scans",
+        expected="a common part of the lungs",
+        found=found,
+        do="check that both show the same region of the same patient",
+    )
 
 
 # ---------------------------------------------------------------- exhaustive translation
@@ -90,12 +104,7 @@ def _best_shifts(
     peaks = (score == ndimage.maximum_filter(score, 3, mode="wrap")) & (score > 0)
     order = np.argsort(-score[peaks])[:count]
     if len(order) == 0:
-        raise InputError(
-            "the two scans",
-            expected="a common part of the lungs",
-            found="none at any shift",
-            do="check that both show the same region of the same patient",
-        )
+        raise _nothing_common("none at any shift")
     base = np.asarray(m_grid.origin) - np.asarray(f_grid.origin)
     out = []
     for index in np.argwhere(peaks)[order]:
@@ -198,6 +207,8 @@ def _fit(fixed: _Side, moving: _Side, shift: Array) -> tuple[Affine, float, floa
             normal += damping * np.diag(np.diag(normal)) + 1e-6 * np.trace(normal) * np.eye(
                 len(free)
             )
+            if not np.trace(normal) > 0:  # shifted to where nothing is seen
+                return Affine.identity(), float("inf"), 0.0
             step = np.zeros(12)
             step[free] = np.linalg.solve(normal, -right)
             trial = parameters + step
@@ -221,7 +232,4 @@ def _fit(fixed: _Side, moving: _Side, shift: Array) -> tuple[Affine, float, floa
     _, _, weight, lung = evaluate(parameters)
     both = float((torch.minimum(lung, target[1]) * weight).sum())
     overlap = 2 * both / max(float(((lung + target[1]) * weight).sum()), 1e-9)
-    determinant = float(np.linalg.det(linear))
-    if not 0.3 < determinant < 3.0:
-        cost *= 10
     return affine, cost, overlap

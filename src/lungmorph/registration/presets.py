@@ -35,9 +35,9 @@ class Preset:
         return replace(self, scales=(*kept, last), field_mm=max(1.0, self.field_mm * min(ratio, 1)))
 
 
-_COARSE = Scale(spacing=6.0, control=18.0, window=12.0, stiffness=0.3, steps=8)
-_MIDDLE = Scale(spacing=4.0, control=12.0, window=8.0, stiffness=0.3, steps=8)
-_FINE = Scale(spacing=2.5, control=7.5, window=6.0, stiffness=0.3, steps=8)
+_COARSE = Scale(spacing=6.0, control=18.0, window=12.0, stiffness=0.03, steps=8)
+_MIDDLE = Scale(spacing=4.0, control=12.0, window=8.0, stiffness=0.1, steps=8)
+_FINE = Scale(spacing=2.5, control=7.5, window=6.0, stiffness=0.2, steps=8)
 _FINER = Scale(spacing=1.75, control=5.25, window=4.5, stiffness=0.3, steps=6)
 _FINEST = Scale(spacing=1.0, control=4.0, window=3.0, stiffness=0.3, steps=6)
 

@@ -110,7 +110,7 @@ def draw(result: Registration, path: str | Path) -> None:
     first, second = _headline(result)
     left = _EDGE_IN / page
     figure.text(left, 1 - 0.3 / tall, first, size=15, weight="bold", color=_INK, va="center")
-    size = min(11.0, 105 * page / len(second))  # so that a long line fits on a narrow page
+    size = min(11.0, 112 * page / len(second))  # so that a long line fits on a narrow page
     figure.text(left, 1 - 0.6 / tall, second, size=size, color=_SOFT, va="center")
     figure.savefig(path, format="png", pil_kwargs={"compress_level": 4})
 
@@ -162,8 +162,8 @@ def _headline(result: Registration) -> tuple[str, str]:
             f"landmark error {before:.2f} → {after:.2f} mm (n = {marks['after']['count']})"
         )
     lungs, similar = metrics["lungs"], metrics["similarity"]
-    parts.append(f"lung Dice {lungs['dice_prealigned']:.3f} → {lungs['dice_after']:.3f}")
-    parts.append(f"NCC {similar['ncc_prealigned']:.2f} → {similar['ncc_after']:.2f}")
+    parts.append(f"lung Dice {lungs['dice_after']:.3f}")
+    parts.append(f"NCC {similar['ncc_after']:.2f}")
     folding = metrics["folding"]
     parts.append(f"folded {folding['percent']:.2g} % (least det {folding['min']:.2f})")
     parts.append(f"inverse consistency {metrics['inverse_consistency_mm']['mean']:.2f} mm")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ops import gaussian, sample
+from ..ops import gaussian, sample, smallest_determinant
 from ..space import Affine, Grid, Volume
 from ..space.sampling import matrix_times_points, world_points
 from .affine import fitted_affine, random_affine
@@ -83,7 +83,7 @@ class TrainingPairs:
         if prealigned:
             rest = field + points.movedim(-1, 0)
             rest = rest - matrix_times_points(affine.matrix, points).movedim(-1, 0)
-        field = without_folds(field * self._amplitude(draw, rest, lungs.data), grid)
+        field = _held(field * self._amplitude(draw, rest, lungs.data), grid)
         mapped = points + field.movedim(0, -1)
         # the moving image is read through ``start``; what is left to find is start^-1 after the motion
         start = Affine.identity()
@@ -179,6 +179,19 @@ def _at_spacing(anatomy: Anatomy, spacing: float, device: torch.device | str) ->
     ct = Volume(smooth, anatomy.ct.grid).resample(grid)
     lungs = anatomy.lungs.resample(grid)
     return Anatomy(Volume(ct.data.to(device), grid), Volume(lungs.data.to(device), grid))
+
+
+def _held(field: Tensor, grid: Grid) -> Tensor:
+    """The field without folds: as a whole smaller where it folds much, smoothed where it folds a little.
+
+    Seen on every second voxel first, at an eighth of the cost.
+    """
+    some = field[None, :, ::2, ::2, ::2]
+    x, y, z = (2 * s for s in grid.spacing)
+    factor = 1.0
+    while factor > 0.2 and float(smallest_determinant(factor * some, (x, y, z)).min()) < 0.2:
+        factor *= 0.85
+    return without_folds(factor * field, grid)
 
 
 def _nearest(mask: Volume, grid: Grid) -> Volume:

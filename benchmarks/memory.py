@@ -1,0 +1,40 @@
+"""Peak memory of a refinement step for every voxel of its lattice: the figures of registration/memory.py.
+
+python benchmarks/memory.py
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+SIZES = (150, 200, 250)
+
+
+def child(millimetres: int) -> None:
+    import torch
+
+    from lungmorph.registration.refine import Scale, refine
+    from lungmorph.space import Affine, Grid, Volume
+
+    grid = Grid((40, 40, 40), (millimetres / 40,) * 3)
+    noise = torch.rand(grid.shape, generator=torch.Generator().manual_seed(0)) * 800 - 950
+    volume, lungs = Volume(noise, grid), Volume(noise < 0, grid)
+    scale = Scale(spacing=1.5, control=4.5, window=4.5, stiffness=0.3, steps=0)
+    region = grid.with_spacing(1.5)
+    refine(volume, volume, lungs, Affine.identity(), grid, [Scale(6, 18, 12, 0.3, 1)])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scale = Scale(spacing=1.5, control=4.5, window=4.5, stiffness=0.3, steps=1)
+    refine(volume, volume, lungs, Affine.identity(), grid, [scale])
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{region.voxels:>12,} voxels: {1024 * (after - before) / region.voxels:.0f} bytes a voxel")
+
+
+def main() -> None:
+    for size in SIZES:
+        subprocess.run([sys.executable, __file__, str(size)], check=True)
+
+
+if __name__ == "__main__":
+    child(int(sys.argv[1])) if len(sys.argv) > 1 else main()

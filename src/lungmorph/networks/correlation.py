@@ -1,0 +1,71 @@
+"""Local correlation of two feature maps: which shift makes them alike, place by place."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def local_correlation(fixed: Tensor, moving: Tensor, radius: int) -> Tensor:
+    """Mean over the channels of fixed(p) * moving(p + d), for every shift d of the cube.
+
+    Args:
+        fixed, moving: (B, C, D, H, W).
+        radius: the cube holds (2 * radius + 1)**3 shifts, whole voxels; beyond the border the
+            nearest voxel is repeated.
+
+    Returns:
+        (B, (2 * radius + 1)**3, D, H, W), shifts in the order of :func:`shifts` (Dosovitskiy et al. 2015).
+    """
+    _, channels, depth, height, width = fixed.shape
+    wide = F.pad(moving, [radius] * 6, mode="replicate")
+    fixed = fixed / channels
+    out = []
+    for x, y, z in shifts(radius):
+        part = wide[
+            :,
+            :,
+            radius + z : radius + z + depth,
+            radius + y : radius + y + height,
+            radius + x : radius + x + width,
+        ]
+        out.append((fixed * part).sum(dim=1))
+    return torch.stack(out, dim=1)
+
+
+def shifts(radius: int) -> list[tuple[int, int, int]]:
+    """All (x, y, z) of the cube, x fastest."""
+    steps = range(-radius, radius + 1)
+    return [(x, y, z) for z, y, x in product(steps, steps, steps)]
+
+
+class CorrelationMatch(nn.Module):
+    """From the features of both images to what the body sees: the correlation, and its best shift.
+
+    The best shift is the mean of all shifts, weighed by a softmax of the correlation (Kendall et al.
+    2017): a first displacement that is there before the body has learned anything.
+    """
+
+    def __init__(self, radius: int, features: int) -> None:
+        super().__init__()
+        self.radius = radius
+        self.sharpness = nn.Parameter(torch.tensor(10.0))
+        self.mix = nn.Conv3d((2 * radius + 1) ** 3, features, 1)
+        cube = torch.tensor(shifts(radius), dtype=torch.float32).T
+        self.register_buffer("cube", cube, persistent=False)
+
+    def forward(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, C, D, H, W) of both -> (B, features, D, H, W) and a shift (B, 3, D, H, W) in voxels."""
+        correlation = local_correlation(_standardized(fixed), _standardized(moving), self.radius)
+        weights = torch.softmax(self.sharpness * correlation, dim=1)
+        shift = torch.einsum("sn,bnzyx->bszyx", self.cube, weights)
+        return self.mix(correlation), shift
+
+
+def _standardized(x: Tensor) -> Tensor:
+    """Zero mean over the lattice, then length sqrt(C) at every voxel: correlations within [-1, 1]."""
+    x = x - x.mean(dim=(2, 3, 4), keepdim=True)
+    return x / (x.square().mean(dim=1, keepdim=True) + 1e-4).sqrt()

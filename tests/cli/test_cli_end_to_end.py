@@ -1,0 +1,120 @@
+"""One small registration from files to files, checked by SimpleITK alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from lungmorph.cli import main
+from lungmorph.cli.register import FILES
+from lungmorph.files import write_image, write_landmark_pairs, write_landmarks
+from lungmorph.simulate import SimulatedPair
+
+Written = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def folder(small_pair: SimulatedPair, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pair, registered coarsely and without network, which is enough to check the files."""
+    here = tmp_path_factory.mktemp("end_to_end")
+    write_image(small_pair.fixed, here / "fixed.nii.gz")
+    write_image(small_pair.moving, here / "moving.mha")
+    pairs = (small_pair.fixed_landmarks, small_pair.moving_landmarks)
+    write_landmark_pairs(*pairs, here / "pairs.csv")
+    write_landmarks(pairs[0], here / "fixed.csv")
+    with pytest.raises(SystemExit) as left:
+        main(
+            [
+                "register",
+                str(here / "fixed.nii.gz"),
+                str(here / "moving.mha"),
+                "-o",
+                str(here / "out"),
+                "--landmarks",
+                str(here / "pairs.csv"),
+                "--levels",
+                "0",
+                "--spacing",
+                "4",
+            ]
+        )
+    assert not left.value.code
+    return here
+
+
+def _run(*arguments: object) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([str(a) for a in arguments])
+    assert not left.value.code
+
+
+def test_the_folder_is_whole_and_says_the_error(folder: Path) -> None:
+    assert sorted(p.name for p in (folder / "out").iterdir()) == sorted(FILES)
+    metrics = json.loads((folder / "out" / "metrics.json").read_text())
+    marks = metrics["landmarks"]
+    assert marks["after"]["continuous"]["mean"] < 0.25 * marks["before"]["continuous"]["mean"]
+    assert metrics["folding"]["voxels"] == 0
+    assert metrics["settings"]["fixed"].endswith("fixed.nii.gz")
+    assert (folder / "out" / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_simpleitk_alone_makes_the_same_warped_image(folder: Path) -> None:
+    fixed = sitk.ReadImage(str(folder / "fixed.nii.gz"))
+    moving = sitk.ReadImage(str(folder / "moving.mha"))
+    transform = sitk.ReadTransform(str(folder / "out" / "transform.h5"))
+    oracle = sitk.GetArrayFromImage(
+        sitk.Resample(moving, fixed, transform, sitk.sitkLinear, -1024.0)
+    )
+    warped = sitk.ReadImage(str(folder / "out" / "warped.nii.gz"))
+    np.testing.assert_allclose(warped.GetOrigin(), fixed.GetOrigin(), atol=1e-4)
+    wrong = np.abs(sitk.GetArrayFromImage(warped) - oracle)
+    # a point on the very edge of the moving image may count as in or out
+    assert np.mean(wrong > 0.5) < 1e-4
+    # the test can fail: without the transform the images differ by far more
+    still = sitk.GetArrayFromImage(
+        sitk.Resample(moving, fixed, sitk.Transform(), sitk.sitkLinear, -1024.0)
+    )
+    assert np.mean(np.abs(still - oracle) > 0.5) > 0.3
+
+
+def test_apply_and_simpleitk_move_landmarks_alike(folder: Path, small_pair: SimulatedPair) -> None:
+    points = small_pair.fixed_landmarks.points
+    oracles = {
+        "transform.h5": sitk.ReadTransform(str(folder / "out" / "transform.h5")),
+        "displacement.nii.gz": sitk.DisplacementFieldTransform(
+            sitk.ReadImage(str(folder / "out" / "displacement.nii.gz"), sitk.sitkVectorFloat64)
+        ),
+    }
+    moved = {}
+    for name, oracle in oracles.items():
+        output = folder / f"{name}.csv"
+        _run("apply", folder / "out" / name, folder / "fixed.csv", "-o", output)
+        moved[name] = np.loadtxt(output, delimiter=",", skiprows=2)
+        expected = [oracle.TransformPoint(p) for p in points.tolist()]
+        np.testing.assert_allclose(moved[name], expected, atol=1e-3)
+    np.testing.assert_allclose(*moved.values(), atol=1e-4)
+
+
+def test_apply_makes_the_same_warped_image(folder: Path) -> None:
+    out = folder / "again.nii.gz"
+    _run("apply", folder / "out" / "transform.h5", folder / "moving.mha", "-o", out,
+         "--like", folder / "fixed.nii.gz")  # fmt: skip
+    first, second = (
+        sitk.GetArrayFromImage(sitk.ReadImage(str(p)))
+        for p in (out, folder / "out" / "warped.nii.gz")
+    )
+    np.testing.assert_allclose(first, second, atol=0.01)
+
+
+def test_a_second_run_needs_overwrite(folder: Path) -> None:
+    marker = folder / "out" / "metrics.json"
+    before = marker.read_bytes()
+    with pytest.raises(SystemExit) as left:
+        main(["register", "a", "b", "-o", str(folder / "out")])
+    assert left.value.code == 2
+    assert marker.read_bytes() == before
