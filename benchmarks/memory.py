@@ -28,7 +28,9 @@ def child(millimetres: int) -> None:
     scale = Scale(spacing=1.5, control=4.5, window=4.5, stiffness=0.3, steps=1)
     refine(volume, volume, lungs, Affine.identity(), grid, [scale])
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{region.voxels:>12,} voxels: {1024 * (after - before) / region.voxels:.0f} bytes a voxel")
+    print(
+        f"{region.voxels:>12,} voxels: {1024 * (after - before) / region.voxels:.0f} bytes a voxel"
+    )
 
 
 def main() -> None:

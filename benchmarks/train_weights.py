@@ -54,8 +54,13 @@ def anatomies(split: str) -> list[Anatomy]:
 
 def pairs(split: str, procedural: float = 0.5, **options: object) -> TrainingPairs:
     return TrainingPairs(
-        SEEDS[split], SPACING, anatomies(split), motions(split),
-        procedural=procedural, sizes=(56, 88), **options,
+        SEEDS[split],
+        SPACING,
+        anatomies(split),
+        motions(split),
+        procedural=procedural,
+        sizes=(56, 88),
+        **options,
     )
 
 
@@ -65,16 +70,32 @@ def config() -> TrainingConfig:
         loss=LossWeights(lncc=0.0, diffusion=0.3, displacement=0.3, jacobian=0.0),
         stages=(
             StageConfig(
-                name="level 1", levels=1, output_weights=(1.0,), max_steps=16_000, max_minutes=11,
-                learning_rate=1e-3, patience=None,
+                name="level 1",
+                levels=1,
+                output_weights=(1.0,),
+                max_steps=16_000,
+                max_minutes=11,
+                learning_rate=1e-3,
+                patience=None,
             ),
             StageConfig(
-                name="level 2", levels=2, frozen=(0,), output_weights=(0.0, 1.0), max_steps=8_000,
-                max_minutes=20, learning_rate=1e-3, patience=None,
+                name="level 2",
+                levels=2,
+                frozen=(0,),
+                output_weights=(0.0, 1.0),
+                max_steps=8_000,
+                max_minutes=20,
+                learning_rate=1e-3,
+                patience=None,
             ),
             StageConfig(
-                name="joint", levels=2, output_weights=(0.3, 1.0), max_steps=8_000, max_minutes=14,
-                learning_rate=4e-4, patience=None,
+                name="joint",
+                levels=2,
+                output_weights=(0.3, 1.0),
+                max_steps=8_000,
+                max_minutes=14,
+                learning_rate=4e-4,
+                patience=None,
             ),
         ),
         validate_every=150,
@@ -91,7 +112,8 @@ def test(weights: str, count: int) -> dict[str, object]:
         cases = [source.pair(step) for step in range(count)]
         for levels in (1, 2):
             found = evaluate(network, cases, levels=levels)
-            assert found.error_mm is not None and found.start_mm is not None
+            assert found.error_mm is not None
+            assert found.start_mm is not None
             out[f"{name}, {levels} level(s)"] = {
                 "before_mm": round(found.start_mm, 2),
                 "after_mm": round(found.error_mm, 2),

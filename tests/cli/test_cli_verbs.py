@@ -352,7 +352,7 @@ def test_info_says_what_a_model_costs(run: Run, tmp_path: Path) -> None:
     assert code == 0
     assert [level["level"] for level in said["levels"]] == [1, 2]
     assert said["parameters"] == sum(level["parameters"] for level in said["levels"])
-    assert said["lattice"] == "31x31x31 at 3 mm"
+    assert said["lattice"] == "24x24x24 at 4 mm"
     assert said["card"] == {"about": "untrained"}
     assert run("info", tmp_path / "m.safetensors", "--size", "big")[0] == 2
 

@@ -203,7 +203,7 @@ def test_config_survives_json(config):
         {"downsamplings": 2, "entry": [4], "body": [8]},
         {"downsamplings": 1, "entry": [4], "body": []},
         {"downsamplings": 1, "entry": [4], "body": [8], "colour": "red"},
-        {"downsamplings": 1, "entry": [4], "body": [8], "correlation": 3},
+        {"downsamplings": 1, "entry": [4], "body": [8], "correlation": 9},
     ],
 )
 def test_level_that_cannot_be_is_refused(wrong):

@@ -12,7 +12,7 @@ def changed(pair: SimulatedPair, how: str) -> Volume:
     data = {
         "8 bit": ((hu + 1000) / 5).clamp(0, 255),
         "offset": (hu + 1024).clamp(0, 4095),
-        "MR": (hu + 1000).clamp(0, 900),
+        "MR": (0.45 * (hu + 1000)).clamp(0, 900),
         "normalised": ((hu + 1000) / 2000).clamp(0, 1),
         "no tissue": torch.full_like(hu, -1000.0) + torch.rand(hu.shape) * 300,
     }[how]
@@ -25,7 +25,7 @@ def changed(pair: SimulatedPair, how: str) -> Volume:
         ("8 bit", "8-bit"),
         ("offset", "subtract 1024"),
         ("MR", "MR"),
-        ("normalised", "mask"),
+        ("normalised", "normalised"),
         ("no tissue", "rescale slope"),
     ],
 )

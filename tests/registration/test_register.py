@@ -97,8 +97,7 @@ def test_files_are_what_simpleitk_makes_of_the_transform(
         sitk.Resample(moving, fixed, transform, sitk.sitkLinear, -1024.0)
     )
     warped = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "warped.nii.gz")))
-    # all but a voxel or two that fall on the very edge of the moving image
-    assert (np.abs(warped - expected) > 0.6).sum() <= 3  # HU
+    assert np.abs(warped - expected).max() < 0.1  # HU
     image = sitk.ReadImage(str(tmp_path / "out" / "displacement.nii.gz"), sitk.sitkVectorFloat64)
     field = sitk.DisplacementFieldTransform(image)
     for point in small_pair.fixed_landmarks.points[::20].tolist():

@@ -101,6 +101,11 @@ def choose(
             and which smaller setting fits.
     """
     most = len(config.levels) if isinstance(config, MultiLevelConfig) else 1
+    if levels is not None and not 1 <= levels <= most:
+        raise InputError(
+            "levels", expected=f"1 to {most}, as the network has", found=str(levels),
+            do="or 0 to leave the network out",
+        )  # fmt: skip
     counts = [levels] if levels is not None else list(range(most, 0, -1))
     spacings = [spacing_mm] if spacing_mm is not None else [config.spacing_mm * f for f in _COARSER]
     need = _needs(config, extent_mm)

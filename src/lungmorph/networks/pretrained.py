@@ -60,6 +60,7 @@ def save_model(
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(tensors, temporary, metadata=metadata)
+        temporary.chmod(0o644)  # safetensors keeps its files to the owner
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -47,7 +47,7 @@ def unfold(
             hit = bad.any(dim=others[1]).any(dim=others[0])[0, 0].nonzero()
             first, last = int(hit.min()), int(hit.max())
             box.append(slice(max(0, first - pad), min(bad.shape[dim], last + 1 + pad)))
-        where = (..., *box)
+        where = (slice(None), slice(None), *box)
         reach = 2 * (1 + turn // 10) + 1
         near = F.max_pool3d(bad[where].float(), reach, stride=1, padding=reach // 2)
         share = gaussian(near, sigma).clamp_max(1)

@@ -85,17 +85,18 @@ def clean_hu(image: Volume, name: object) -> Volume:
     low, high = float(data.min()), float(data.max())
     expected = "CT in Hounsfield units (air near -1000, soft tissue near 0)"
     found = f"values from {low:g} to {high:g}"
-    if high - low < 200:
-        raise InputError(name, expected=expected, found=found, do="is it a mask or an empty image?")
     if low > -400:
-        what = "rescale it to HU"
-        if low >= 0 and high <= 255:
-            what = "it looks like an 8-bit picture; export the original HU"
-        elif low >= 0 and high > 1500:
-            what = "it looks like stored values without the rescale intercept; subtract 1024"
+        if low >= 0 and high <= 1:
+            hint = "is it a mask, or normalised? LungMorph registers CT in HU"
+        elif low >= 0 and high <= 255:
+            hint = "it looks like an 8-bit picture or a mask; export the original HU"
+        elif low >= 0 and _looks_like_stored_values(data):
+            hint = "it looks like stored values without the rescale intercept; subtract 1024"
         elif low >= 0:
-            what = "it looks like MR or a normalised image; LungMorph registers CT"
-        raise InputError(name, expected=expected, found=found, do=what)
+            hint = "it looks like MR or another modality; LungMorph registers CT"
+        else:
+            hint = "rescale it to HU"
+        raise InputError(name, expected=expected, found=found, do=hint)
     tissue = float(((data > -200) & (data < 300)).float().mean())
     air = float((data < -500).float().mean())
     if tissue < 0.01 or air < 0.01:
@@ -106,6 +107,13 @@ def clean_hu(image: Volume, name: object) -> Volume:
             do="check the rescale slope and intercept, and that the lungs are in the field of view",
         )
     return Volume(data.clamp_min(LOWEST_HU), image.grid)
+
+
+def _looks_like_stored_values(data: torch.Tensor) -> bool:
+    """Whether much lies near 1024, where water would be, and much near air."""
+    water = float(((data > 850) & (data < 1300)).float().mean())
+    air = float((data < 500).float().mean())
+    return water > 0.05 and air > 0.05
 
 
 def lung_bounds(lungs: Volume) -> tuple[Float, Float]:

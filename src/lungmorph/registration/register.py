@@ -66,6 +66,7 @@ def register(
         InputError: something about the input, told in one line.
     """
     settings = _settings(preset, spacing)
+    network, config = (None, None) if levels == 0 else _network(model)
     clock = _Clock(progress, settings)
 
     with clock.step("read"):
@@ -81,7 +82,6 @@ def register(
         affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
 
     displacement: Displacement = _nothing
-    network, config = (None, None) if levels == 0 else _network(model)
     settings, levels, network_mm = fit_to_memory(
         settings,
         pair.fixed.grid,

@@ -73,7 +73,7 @@ class Grid:
     @cached_property
     def world_to_index_matrix(self) -> Float:
         """4x4 homogeneous matrix from world (x, y, z) in mm to index (i, j, k)."""
-        return np.linalg.inv(self.index_to_world_matrix)
+        return np.asarray(np.linalg.inv(self.index_to_world_matrix), dtype=np.float64)
 
     @cached_property
     def world_to_normalized_matrix(self) -> Float:
@@ -117,6 +117,7 @@ class Grid:
 
     @property
     def voxels(self) -> int:
+        """How many voxels there are."""
         return int(np.prod(self.size))
 
     @property
@@ -170,7 +171,9 @@ class Grid:
 
     def crop(self, start: Sequence[int], size: Sequence[int]) -> Grid:
         """The voxels from index ``start`` on; a negative start or a larger size pads instead."""
-        return Grid(tuple(size), self.spacing, tuple(self.to_world(start)), self.direction)
+        width, height, depth = size
+        first = tuple(self.to_world(start))
+        return Grid((width, height, depth), self.spacing, first, self.direction)
 
     def same_as(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Equal size, and every corner within ``tolerance`` mm: what one may index with one array."""

@@ -53,7 +53,7 @@ def sample_world(
 
     Args:
         data: (C, D, H, W) on ``grid``, floating point.
-        points: (d, h, w, 3), LPS mm.
+        points: (d, h, w, 3), LPS mm, float32 or float64 (what is inside is decided in that).
         interpolation: "linear" or "nearest".
         fill: value outside the image; None continues the nearest voxel.
 
@@ -65,14 +65,27 @@ def sample_world(
     """
     mode = {"linear": "bilinear", "nearest": "nearest"}[interpolation]
     normalized = matrix_times_points(grid.world_to_normalized_matrix, points)
-    values = sample(data[None].to(points.dtype), normalized[None], mode=mode, padding="border")[0]
+    at = normalized[None].to(data.dtype)
+    values = sample(data[None], at, mode=mode, padding="border")[0].to(points.dtype)
     if fill is None:
         return values
+    return values.masked_fill_(_beyond_edge(grid, points, normalized) > 0, fill)
+
+
+def near_edge(grid: Grid, points: Tensor) -> Tensor:
+    """Whether float32 cannot tell if world points (..., 3) are inside the image: bool (...)."""
+    normalized = matrix_times_points(grid.world_to_normalized_matrix, points)
+    return _beyond_edge(grid, points, normalized).abs() < 3e-6
+
+
+def _beyond_edge(grid: Grid, points: Tensor, normalized: Tensor) -> Tensor:
+    """How far points lie outside the image (negative inside), in units of about half its size."""
     edge = normalized.new_tensor([n / (n - 1) if n > 1 else 1.0 for n in grid.size])
-    outside = (normalized.abs() > edge + 1e-6).any(dim=-1)
+    beyond = (normalized.abs() - edge).amax(dim=-1)
     for axis, n in enumerate(grid.size):
         if n == 1:  # one slice: [-1, 1] cannot tell how far away a point is
             row = grid.world_to_index_matrix[axis]
             weights = torch.as_tensor(row[:3].copy(), dtype=points.dtype, device=points.device)
-            outside |= (points @ weights + float(row[3])).abs() > 0.5 + 1e-6
-    return values.masked_fill_(outside, fill)
+            away = (points @ weights + float(row[3])).abs() - 0.5
+            beyond = torch.maximum(beyond, away)
+    return beyond

@@ -84,6 +84,7 @@ class Affine(Transform):
 
     @classmethod
     def identity(cls) -> Affine:
+        """The map that leaves every point where it is."""
         return cls(np.eye(4))
 
     @classmethod
@@ -96,17 +97,21 @@ class Affine(Transform):
 
     @property
     def linear(self) -> Float:
+        """The 3x3 part."""
         return self.matrix[:3, :3]
 
     @property
     def translation(self) -> Float:
+        """The shift in mm, (3,)."""
         return self.matrix[:3, 3]
 
     def map_points(self, points: Tensor) -> Tensor:
+        """See :meth:`Transform.map_points`."""
         return matrix_times_points(self.matrix, points)
 
     def inverse(self) -> Affine:
-        return Affine(np.linalg.inv(self.matrix))
+        """The exact inverse."""
+        return Affine(np.asarray(np.linalg.inv(self.matrix), dtype=np.float64))
 
     def after(self, first: Affine) -> Affine:
         """The affine that does ``first`` and then this."""
@@ -132,11 +137,13 @@ class DisplacementField(Transform):
             )
 
     def map_points(self, points: Tensor) -> Tensor:
+        """See :meth:`Transform.map_points`."""
         flat = points.reshape(1, 1, -1, 3) if points.ndim != 4 else points
         found = sample_world(self.data.to(points.device), self.grid, flat, fill=0.0)
         return points + found.movedim(0, -1).reshape(points.shape)
 
     def displacement_on(self, grid: Grid) -> DisplacementField:
+        """The same mapping at the centres of ``grid``; zero where that reaches beyond this field."""
         return self if grid.same_as(self.grid, 1e-6) else super().displacement_on(grid)
 
     def inverse(self, grid: Grid | None = None) -> DisplacementField:
@@ -197,11 +204,13 @@ class Composite(Transform):
     parts: Sequence[Transform]
 
     def map_points(self, points: Tensor) -> Tensor:
+        """See :meth:`Transform.map_points`."""
         for part in self.parts:
             points = part.map_points(points)
         return points
 
     def inverse(self) -> Composite:
+        """The inverses in reverse order."""
         return Composite([part.inverse() for part in reversed(self.parts)])
 
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
 from .grid import Grid
-from .sampling import sample_world, world_points
+from .sampling import near_edge, sample_world, world_points
 
 #: Points mapped at a time: bounds the memory of resampling, whatever the size of the image.
 SLAB_VOXELS = 2_000_000
+
+
+class PointMap(Protocol):
+    """Anything that maps world points (..., 3), LPS mm, in the dtype given."""
+
+    def map_points(self, points: Tensor) -> Tensor:
+        """The mapped points."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class Volume:
         return Volume(self.data[k : k + d, j : j + h, i : i + w], grid)
 
 
-def warp_volume(volume: Volume, grid: Grid, mapping: object, fill: float | None = None) -> Volume:
+def warp_volume(volume: Volume, grid: Grid, mapping: PointMap, fill: float | None = None) -> Volume:
     """``volume`` read, for every voxel of ``grid``, at ``mapping.map_points`` of its centre."""
     fill_value = fill if fill is not None or not volume.is_mask else 0.0
     how = "nearest" if volume.is_mask else "linear"
@@ -89,8 +98,18 @@ def warp_volume(volume: Volume, grid: Grid, mapping: object, fill: float | None 
     for first in range(0, depth, step):
         last = min(first + step, depth)
         points = world_points(grid, device=source.device, slab=(first, last))
-        points = mapping.map_points(points)  # type: ignore[attr-defined]
-        out[first:last] = sample_world(source, volume.grid, points, how, fill_value)[0]
+        points = mapping.map_points(points)
+        part = sample_world(source, volume.grid, points, how, fill_value)[0]
+        if fill_value is not None:
+            # on the very edge of the volume float32 cannot tell inside from outside: once more in float64
+            k, j, i = near_edge(volume.grid, points).nonzero().unbind(dim=1)
+            if len(k) > 0:
+                index = torch.stack([i, j, k + first], dim=1).cpu().numpy()
+                exact = torch.as_tensor(grid.to_world(index), device=source.device)
+                exact = mapping.map_points(exact)[None, None]
+                again = sample_world(source, volume.grid, exact, how, fill_value)
+                part[k, j, i] = again[0, 0, 0].float()
+        out[first:last] = part
     if volume.data.dtype == torch.bool:
         return Volume(out > 0.5, grid)
     return Volume(out.to(volume.data.dtype), grid)

@@ -212,7 +212,9 @@ class _Trainer:
         outputs = self.model(batch["fixed"], batch["moving"], levels=stage.levels)
         loss, parts = self.objective(outputs, stage.output_weights, batch)
         if not math.isfinite(float(loss.detach())):
-            raise FloatingPointError(f"the loss of step {state.progress.step} is {float(loss.detach())}")
+            raise FloatingPointError(
+                f"the loss of step {state.progress.step} is {float(loss.detach())}"
+            )
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         learning = state.optimizer.param_groups[0]["params"]
