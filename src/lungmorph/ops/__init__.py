@@ -8,7 +8,7 @@ from .jacobian import jacobian_determinant, smallest_determinant
 from .local import box_mean, gaussian, normalize_locally
 from .sample import identity_points, sample, to_normalized
 from .unfold import unfold
-from .warp import compose, integrate, invert, warp
+from .warp import compose, integrate, invert, length, warp
 
 __all__ = [
     "box_mean",
@@ -18,6 +18,7 @@ __all__ = [
     "integrate",
     "invert",
     "jacobian_determinant",
+    "length",
     "normalize_locally",
     "sample",
     "smallest_determinant",

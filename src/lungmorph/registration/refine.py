@@ -24,8 +24,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ops.local import box_mean, normalize_locally
+from ..ops.local import box_mean, gaussian, normalize_locally
 from ..ops.spline import cubic_weights, expand, gather
+from ..ops.warp import length
 from ..space import Affine, Grid, Volume
 from ..space.sampling import sample_world, world_points
 
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 TV_KNEE = 0.1
 #: Contrast in HU below which a place counts as flat.
 FLAT_HU = 40.0
+#: Blur, in units of the slice distance, that hides the ripple of linear interpolation between slices.
+EVEN = 0.4
 
 
 @dataclass(frozen=True)
@@ -155,9 +158,9 @@ class _Problem:
         low = np.maximum(low, reach.min(axis=0) - 40)
         high = np.minimum(high, reach.max(axis=0) + 40)
         self.moving_grid = Grid.covering(low, high, scale.spacing)
-        self.moving = _window(_at(moving, self.moving_grid))
+        self.moving = _window(_evenly_blurred(moving, self.moving_grid))
         self.fixed = normalize_locally(
-            _window(_at(fixed, self.grid))[None, None], self.radius, FLAT_HU
+            _window(_evenly_blurred(fixed, self.grid))[None, None], self.radius, FLAT_HU
         )[0, 0]
         lungs = _at(Volume(fixed_lungs.data.float(), fixed_lungs.grid), self.grid, 0.0)
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask
@@ -186,7 +189,7 @@ class _Problem:
         matrix = torch.stack([xx, xy, xz, yy, yz, zz])
         right = torch.stack([xr, yr, zr])
         update = self._solve(matrix, right)
-        longest = torch.linalg.vector_norm(update, dim=0, keepdim=True)
+        longest = length(update[None])[0]
         limit = 1.5 * self.scale.spacing
         update = update * (limit / longest.clamp_min(limit))
         self.field.coefficients = self.field.coefficients + update
@@ -251,6 +254,19 @@ class _Problem:
 def _at(volume: Volume, grid: Grid, fill: float | None = None) -> Tensor:
     """The image on a coarser or similar lattice, without aliasing."""
     return volume.reduce(grid.spacing[0]).resample(grid, fill).data
+
+
+def _evenly_blurred(volume: Volume, grid: Grid) -> Tensor:
+    """The image on a lattice, as blurred between its slices as on them.
+
+    Linear interpolation blurs most half-way between two samples and not at all on one; where slices are
+    thicker than the lattice, that ripple would be taken for motion. A blur of ``EVEN`` of the difference
+    hides it.
+    """
+    image = _at(volume, grid)
+    along = np.abs(np.asarray(volume.grid.direction)) @ np.asarray(volume.grid.spacing)
+    sigma = [EVEN * n / s if n > 1.1 * s else 0.0 for n, s in zip(along, grid.spacing, strict=True)]
+    return gaussian(image[None, None], (sigma[0], sigma[1], sigma[2]))[0, 0]
 
 
 def _window(hu: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..ops.jacobian import jacobian_determinant
-from ..ops.warp import invert
+from ..ops.warp import invert, length
 from .grid import Float, Grid
 from .landmarks import Landmarks
 from .sampling import matrix_times_points, sample_world, world_points
@@ -187,7 +187,7 @@ class DisplacementField(Transform):
         start = world_points(target)
         there = start + back.movedim(0, -1)
         again = there + sample_world(self.data, self.grid, there).movedim(0, -1)
-        miss = torch.linalg.vector_norm(again - start, dim=-1)
+        miss = length((again - start).movedim(-1, 0)[None])[0, 0]
         return DisplacementField(back, target), Volume(miss, target)
 
     def jacobian(self, grid: Grid | None = None) -> Volume:
