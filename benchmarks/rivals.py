@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,16 +72,25 @@ def timed(command: list[str], log: Path, *, threads: int) -> tuple[int, float, f
     """Run a command to its end: exit code, wall seconds, peak resident memory in MB (10^6 bytes)."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, str(threads))}
-    start = time.perf_counter()
     with open(log, "wb") as stream:
-        process = subprocess.Popen(
-            command, stdout=stream, stderr=subprocess.STDOUT, env=environment
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
+        middle = subprocess.run(
+            [sys.executable, "-S", "-c", _MEASURE, *command],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stream, env=environment,
+            check=True,
+        )  # fmt: skip
+    code, seconds, peak = middle.stdout.split()
     unit = 1.0 if sys.platform == "darwin" else 1024.0  # ru_maxrss: bytes there, KiB on Linux
-    return process.returncode, seconds, usage.ru_maxrss * unit / 1e6
+    return int(code), float(seconds), int(peak) * unit / 1e6
+
+
+#: A small process between us and the command: what a process forks starts with its peak memory.
+_MEASURE = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=2)
+_, status, usage = os.wait4(process.pid, 0)
+print(os.waitstatus_to_exitcode(status), time.perf_counter() - start, usage.ru_maxrss)
+"""
 
 
 def last_line(log: Path) -> str:

@@ -80,12 +80,14 @@ def near_edge(grid: Grid, points: Tensor) -> Tensor:
 
 def _beyond_edge(grid: Grid, points: Tensor, normalized: Tensor) -> Tensor:
     """How far points lie outside the image (negative inside), in units of about half its size."""
-    edge = normalized.new_tensor([n / (n - 1) if n > 1 else 1.0 for n in grid.size])
-    beyond = (normalized.abs() - edge).amax(dim=-1)
+    edges = [n / (n - 1) if n > 1 else 1.0 for n in grid.size]
+    away = [part.abs() - edge for part, edge in zip(normalized.unbind(-1), edges, strict=True)]
+    # a maximum over so short an axis is slow
+    beyond = torch.maximum(torch.maximum(away[0], away[1]), away[2])
     for axis, n in enumerate(grid.size):
         if n == 1:  # one slice: [-1, 1] cannot tell how far away a point is
             row = grid.world_to_index_matrix[axis]
             weights = torch.as_tensor(row[:3].copy(), dtype=points.dtype, device=points.device)
-            away = (points @ weights + float(row[3])).abs() - 0.5
-            beyond = torch.maximum(beyond, away)
+            slices = (points @ weights + float(row[3])).abs() - 0.5
+            beyond = torch.maximum(beyond, slices)
     return beyond
