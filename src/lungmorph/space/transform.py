@@ -159,7 +159,7 @@ class DisplacementField(Transform):
             grid: where to give it (a grid over the moving image); by default this field's own grid,
                 shifted by the mean displacement.
             iterations: most iterations.
-            tolerance: stop when no point is missed by more, mm.
+            tolerance: stop when all but one point in ten thousand are missed by less, mm.
 
         Returns:
             The inverse on ``grid``, and the distance in mm by which each point of it, mapped there
