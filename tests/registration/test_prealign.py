@@ -54,5 +54,5 @@ def test_scans_without_a_common_lung_are_refused(small_pair: SimulatedPair) -> N
     inside = (np.abs(centers) < [80, 12, 8]).all(axis=1).reshape(ball.shape)
     hu = torch.where(torch.from_numpy(inside), -850.0, 40.0)
     other = Volume(hu, ball)
-    with pytest.raises(InputError, match="common"):
-        prealign(top, other, lung_mask(top), Volume(hu < -500, ball))
+    with pytest.raises(InputError, match=r"top\.nii and ball\.nii: .*common"):
+        prealign(top, other, lung_mask(top), Volume(hu < -500, ball), names=("top.nii", "ball.nii"))

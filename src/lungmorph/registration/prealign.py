@@ -36,17 +36,26 @@ MOST_STRETCH = 2.0
 Array = NDArray[np.float64]
 
 
-def prealign(fixed: Volume, moving: Volume, fixed_lungs: Volume, moving_lungs: Volume) -> Affine:
+def prealign(
+    fixed: Volume,
+    moving: Volume,
+    fixed_lungs: Volume,
+    moving_lungs: Volume,
+    names: tuple[object, object] = ("fixed image", "moving image"),
+) -> Affine:
     """The affine map, fixed to moving points in LPS mm, that lays the lungs over each other.
 
     Args:
         fixed, moving: HU, any grids.
         fixed_lungs, moving_lungs: bool, any grids.
+        names: of the images, for errors.
 
     Raises:
         InputError: the scans do not show a common part of the lungs.
     """
     shifts = _best_shifts(fixed, moving, fixed_lungs, moving_lungs)
+    if not shifts:
+        raise _nothing_common(names, "none at any shift")
     fixed_side = _Side(fixed, fixed_lungs)
     moving_side = _Side(moving, moving_lungs)
     fits = [_fit(fixed_side, moving_side, shift) for shift in shifts]
@@ -57,17 +66,17 @@ def prealign(fixed: Volume, moving: Volume, fixed_lungs: Volume, moving_lungs: V
         cost, overlap, stretch[-1], stretch[0],
     )  # fmt: skip
     if overlap < LEAST_OVERLAP:
-        raise _nothing_common(f"an overlap (Dice) of {overlap:.2f} after the best alignment")
+        raise _nothing_common(names, f"an overlap (Dice) of {overlap:.2f} after the best alignment")
     if not 1 / MOST_STRETCH < stretch[-1] <= stretch[0] < MOST_STRETCH:
         raise _nothing_common(
-            f"that one would have to be stretched by {stretch[-1]:.2f} to {stretch[0]:.2f}"
+            names, f"that one would have to be stretched by {stretch[-1]:.2f} to {stretch[0]:.2f}"
         )
     return best
 
 
-def _nothing_common(found: str) -> InputError:
+def _nothing_common(names: tuple[object, object], found: str) -> InputError:
     return InputError(
-        "the two scans",
+        f"{names[0]} and {names[1]}",
         expected="a common part of the lungs",
         found=found,
         do="check that both show the same region of the same patient",
@@ -103,8 +112,6 @@ def _best_shifts(
     score *= np.sqrt(np.clip(common, 0, 1))
     peaks = (score == ndimage.maximum_filter(score, 3, mode="wrap")) & (score > 0)
     order = np.argsort(-score[peaks])[:count]
-    if len(order) == 0:
-        raise _nothing_common("none at any shift")
     base = np.asarray(m_grid.origin) - np.asarray(f_grid.origin)
     out = []
     for index in np.argwhere(peaks)[order]:
@@ -112,7 +119,7 @@ def _best_shifts(
         out.append(base + signed[::-1] * SEARCH_MM)
         log.debug("shift %s: score %.3f", np.round(out[-1], 1), score[tuple(index)])
     up = np.array([0.0, 0.0, 2.5 * SEARCH_MM])
-    out += [out[0] + up, out[0] - up]
+    out += [best + sign * up for best in out[:1] for sign in (1, -1)]
     return out
 
 

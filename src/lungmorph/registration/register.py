@@ -79,7 +79,7 @@ def register(
         pair = prepare(fixed, moving, fixed_mask, moving_mask, called)
 
     with clock.step("prealign"):
-        affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
+        affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs, called)
 
     displacement: Displacement = _nothing
     settings, levels, network_mm = fit_to_memory(
