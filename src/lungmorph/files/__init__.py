@@ -5,6 +5,7 @@ appears whole or not at all.
 """
 
 from .dicom import Series, list_series
+from .headers import read_grid
 from .images import read_image, read_mask, write_image
 from .landmarks import (
     read_landmark_pairs,
@@ -20,6 +21,7 @@ __all__ = [
     "Series",
     "list_series",
     "output_folder",
+    "read_grid",
     "read_image",
     "read_landmark_pairs",
     "read_landmarks",

@@ -22,7 +22,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import CTImageStorage
 
 from ..errors import InputError
-from ..space import Volume
+from ..space import Grid, Volume
 from .quiet import quiet_itk
 from .slices import check_alike, stack_geometry
 
@@ -119,7 +119,20 @@ def read_series(folder: str | os.PathLike[str], series: str | None = None) -> Vo
             or multi-frame files, missing tags, slices that do not decode, differ in orientation,
             size or pixel spacing, are missing, doubled, unevenly spaced, or sheared by a gantry tilt.
     """
-    folder = Path(folder)
+    files, headers, grid = _located(Path(folder), series)
+    data = np.empty(grid.shape, dtype=np.float32)
+    for k, (file, header) in enumerate(zip(files, headers, strict=True)):
+        data[k] = _pixels(file, header)
+    return Volume(torch.from_numpy(data), grid)
+
+
+def read_series_grid(folder: str | os.PathLike[str], series: str | None = None) -> Grid:
+    """Where :func:`read_series` would put its volume, without decoding a pixel; raises what it does."""
+    return _located(Path(folder), series)[2]
+
+
+def _located(folder: Path, series: str | None) -> tuple[list[Path], list[Dataset], Grid]:
+    """The files of the chosen series in their order along its normal, their headers, their grid."""
     found = _grouped(folder)
     if not found:
         raise InputError(folder, expected="a folder with DICOM images", found="none in it")
@@ -130,10 +143,7 @@ def read_series(folder: str | os.PathLike[str], series: str | None = None) -> Vo
         )
     check_alike(folder, headers)
     order, grid = stack_geometry(folder, headers)
-    data = np.empty(grid.shape, dtype=np.float32)
-    for k, index in enumerate(order):
-        data[k] = _pixels(chosen.files[index], headers[index])
-    return Volume(torch.from_numpy(data), grid)
+    return [chosen.files[i] for i in order], [headers[i] for i in order], grid
 
 
 def _grouped(folder: Path) -> list[tuple[Series, list[Dataset]]]:

@@ -16,8 +16,8 @@ PathLike = str | os.PathLike[str]
 SPACING_LIMITS_MM = (0.05, 50.0)
 
 
-def grid_of(image: sitk.Image, path: PathLike) -> Grid:
-    """The grid of the first three axes of an image.
+def grid_of(image: sitk.Image | sitk.ImageFileReader, path: PathLike) -> Grid:
+    """The grid of the first three axes of an image, or of a reader that has seen its header.
 
     Raises:
         InputError: spacing, direction or size as no CT has them.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,14 +15,12 @@ import torch
 from ..errors import InputError
 from ..space import Volume
 from . import dicom
-from .geometry import describe, grid_of, place_on_grid
-from .nifti_header import check_nifti
+from .geometry import PathLike, describe, grid_of, place_on_grid
+from .headers import check_dimensions, check_header, check_pixels, dicom_place, unreadable
+from .nifti_header import check_nifti_data
 from .quiet import itk_reason, quiet_itk
 from .replace import file_suffix, replacing
 
-PathLike = str | os.PathLike[str]
-
-READABLE = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
 #: Formats of one file: a header with a separate data file cannot appear whole or not at all.
 WRITABLE = (".nii.gz", ".nii", ".mha", ".nrrd")
 
@@ -49,30 +45,12 @@ def read_image(path: PathLike, series: str | None = None) -> Volume:
             :func:`lungmorph.files.dicom.read_series` refuses.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(path, expected="an image file or a DICOM folder", found="nothing there")
-    if path.is_dir():
-        return _checked(dicom.read_series(path, series), path)
-    if file_suffix(path) not in READABLE:
-        if dicom.is_dicom(path):
-            uid = series or dicom.series_of(path)
-            return _checked(dicom.read_series(path.parent, uid), path)
-        raise InputError(
-            path,
-            expected=f"an image ({', '.join(READABLE)}) or a DICOM folder",
-            found=f"the suffix {file_suffix(path) or '(none)'!r}",
-        )
+    where = dicom_place(path, series)
+    if where is not None:
+        return _checked(dicom.read_series(*where), path)
     image = read_itk_image(path)
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(
-            path,
-            expected="one value a voxel",
-            found=f"{image.GetNumberOfComponentsPerPixel()} (colour or vectors)",
-            do="convert it to a scalar CT image",
-        )
+    check_pixels(path, image.GetNumberOfComponentsPerPixel(), image.GetPixelID())
     values = sitk.GetArrayViewFromImage(image)
-    if values.dtype.kind not in "iuf":
-        raise InputError(path, expected="real numbers", found=image.GetPixelIDTypeAsString())
     grid = grid_of(image, path)
     return _checked(Volume(torch.from_numpy(values.astype(np.float32)), grid), path)
 
@@ -135,10 +113,9 @@ def read_itk_image(
     path = Path(path)
     if not path.is_file():
         raise InputError(path, expected="an image file", found="nothing there")
+    check_header(path)
     if file_suffix(path) in (".nii", ".nii.gz"):
-        check_nifti(path)
-    elif file_suffix(path) in (".mha", ".mhd"):
-        _check_meta_spacing(path)
+        check_nifti_data(path)
     try:
         with _unmistakable(path) as name, quiet_itk():
             reader = sitk.ImageFileReader()
@@ -146,13 +123,14 @@ def read_itk_image(
             reader.ReadImageInformation()
             size = reader.GetSize()
             image = None if squeeze is None else squeeze(reader)
-            if image is None and len(size) > 3 and set(size[3:]) == {1}:
+            if image is not None:
+                return image
+            check_dimensions(path, size)
+            if len(size) > 3:
                 reader.SetExtractSize([*size[:3], *([0] * (len(size) - 3))])
-            elif image is None and len(size) != 3:
-                raise _not_3d(path, size)
-            return image if image is not None else reader.Execute()
+            return reader.Execute()
     except RuntimeError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 @contextmanager
@@ -205,52 +183,3 @@ def _checked(volume: Volume, path: Path) -> Volume:
             do="replace them (air is -1000 HU)",
         )
     return volume
-
-
-def _not_3d(path: Path, size: Sequence[int]) -> InputError:
-    found = f"{len(size)} dimensions ({'x'.join(str(n) for n in size)})"
-    if len(size) == 4:
-        return InputError(
-            path,
-            expected="a 3D image",
-            found=f"{found}: {size[3]} phases or time points",
-            do="extract one phase into a file of its own",
-        )
-    return InputError(path, expected="a 3D image", found=found)
-
-
-def _unreadable(path: Path, error: RuntimeError) -> InputError:
-    text = str(error).lower()
-    if "spacing" in text:
-        return InputError(
-            path,
-            expected="a positive spacing in mm",
-            found="zero, or no number, in its header",
-            do="correct the header",
-        )
-    if "orthonormal" in text or "direction" in text or "determinant" in text:
-        return InputError(
-            path,
-            expected="an orthonormal direction",
-            found="another one in its header",
-            do="correct the header",
-        )
-    return InputError(
-        path,
-        expected="a readable image",
-        found=f"a truncated, damaged or foreign file ({itk_reason(error)})",
-    )
-
-
-def _check_meta_spacing(path: Path) -> None:
-    """ITK turns a negative MetaImage spacing into another direction without a word."""
-    with open(path, "rb") as stream:
-        head = stream.read(8192).split(b"ElementDataFile")[0].decode("latin-1")
-    for line in re.findall(r"^Element(?:Spacing|Size)\s*=\s*(.*)$", head, re.MULTILINE):
-        if re.search(r"(^|\s)-", line.strip()):
-            raise InputError(
-                path,
-                expected="a positive spacing in mm",
-                found=line.strip(),
-                do="correct the header",
-            )

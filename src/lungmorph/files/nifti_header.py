@@ -81,11 +81,11 @@ def read_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
     )
 
 
-def check_nifti(path: str | os.PathLike[str]) -> NiftiHeader:
-    """Check everything that ITK would hide: length, checksum, finite values, spacing and sform.
+def check_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
+    """Check what ITK would repair in a header: spacing and sform.
 
     Raises:
-        InputError: truncated or damaged; NaN or infinity; zero, negative or non-finite spacing; a sheared sform.
+        InputError: no NIfTI-1; zero, negative or non-finite spacing; a sheared sform.
     """
     header = read_nifti_header(path)
     spacing = header.spacing[:3]
@@ -100,7 +100,6 @@ def check_nifti(path: str | os.PathLike[str]) -> NiftiHeader:
         _check_sform(path, header)
     elif header.qform_code <= 0:
         _log.warning("%s has neither qform nor sform: its orientation is unknown", path)
-    _check_data(path, header)
     return header
 
 
@@ -132,8 +131,13 @@ def _check_sform(path: str | os.PathLike[str], header: NiftiHeader) -> None:
         )
 
 
-def _check_data(path: str | os.PathLike[str], header: NiftiHeader) -> None:
-    """Read the file to its end: gzip checks its checksum, bytes and non-finite values are counted."""
+def check_nifti_data(path: str | os.PathLike[str]) -> None:
+    """Read the file to its end: gzip checks its checksum, bytes and non-finite values are counted.
+
+    Raises:
+        InputError: truncated or damaged; NaN or infinity.
+    """
+    header = read_nifti_header(path)
     length = bad = 0
     number = np.dtype(f"{header.byte_order}f{header.bits // 8}") if header.is_float else None
     try:

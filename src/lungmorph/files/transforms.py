@@ -18,7 +18,8 @@ from ..errors import InputError
 from ..space import Affine, Composite, DisplacementField, Grid, Transform
 from .bspline import sampled_bspline
 from .geometry import PathLike, grid_of, place_on_grid
-from .images import READABLE, WRITABLE, read_itk_image, write_itk_image
+from .headers import READABLE
+from .images import WRITABLE, read_itk_image, write_itk_image
 from .nifti_header import FSL_INTENTS, read_nifti_header
 from .quiet import itk_reason, quiet_itk
 from .replace import file_suffix, replacing

@@ -1,0 +1,162 @@
+"""Where an image lies, from its header: no voxel is read, so a whole dataset is looked over in seconds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ..errors import InputError
+from ..space import Grid
+from . import dicom
+from .geometry import PathLike, grid_of
+from .nifti_header import check_nifti_header
+from .quiet import itk_reason, quiet_itk
+from .replace import file_suffix
+
+READABLE = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
+
+
+def read_grid(path: PathLike, series: str | None = None) -> Grid:
+    """The grid of a 3D scalar image, LPS mm, from its header alone.
+
+    Args:
+        path, series: as in :func:`lungmorph.files.read_image`.
+
+    Raises:
+        InputError: whatever :func:`lungmorph.files.read_image` refuses for its name or its header.
+            Damage to the voxels is not seen.
+    """
+    path = Path(path)
+    where = dicom_place(path, series)
+    if where is not None:
+        return dicom.read_series_grid(*where)
+    check_header(path)
+    try:
+        with quiet_itk():
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(str(path))
+            reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise unreadable(path, error) from error
+    check_dimensions(path, reader.GetSize())
+    check_pixels(path, reader.GetNumberOfComponents(), reader.GetPixelID())
+    return grid_of(reader, path)
+
+
+def dicom_place(path: Path, series: str | None) -> tuple[Path, str | None] | None:
+    """The DICOM folder and series that a path stands for; None for an image file.
+
+    Raises:
+        InputError: nothing there, or neither DICOM nor of a suffix that is known.
+    """
+    if not path.exists():
+        raise InputError(path, expected="an image file or a DICOM folder", found="nothing there")
+    if path.is_dir():
+        return path, series
+    if file_suffix(path) in READABLE:
+        return None
+    if dicom.is_dicom(path):
+        return path.parent, series or dicom.series_of(path)
+    raise InputError(
+        path,
+        expected=f"an image ({', '.join(READABLE)}) or a DICOM folder",
+        found=f"the suffix {file_suffix(path) or '(none)'!r}",
+    )
+
+
+def check_header(path: Path) -> None:
+    """Refuse what ITK would repair in silence in the header of an image file.
+
+    Raises:
+        InputError: as :func:`lungmorph.files.nifti_header.check_nifti_header`; a negative spacing, or
+            a data file that is not there, in a MetaImage.
+    """
+    if file_suffix(path) in (".nii", ".nii.gz"):
+        check_nifti_header(path)
+    elif file_suffix(path) in (".mha", ".mhd"):
+        _check_meta(path)
+
+
+def check_dimensions(path: Path, size: Sequence[int]) -> None:
+    """Refuse what is not 3D; further axes of one voxel do not count.
+
+    Raises:
+        InputError: with what the axes seem to be.
+    """
+    if len(size) == 3 or (len(size) > 3 and set(size[3:]) == {1}):
+        return
+    found = f"{len(size)} dimensions ({'x'.join(str(n) for n in size)})"
+    if len(size) == 4:
+        raise InputError(
+            path,
+            expected="a 3D image",
+            found=f"{found}: {size[3]} phases or time points",
+            do="extract one phase into a file of its own",
+        )
+    raise InputError(path, expected="a 3D image", found=found)
+
+
+def check_pixels(path: Path, components: int, pixel: int) -> None:
+    """Refuse colour, vectors and complex numbers.
+
+    Raises:
+        InputError: with what there is.
+    """
+    if components != 1:
+        raise InputError(
+            path,
+            expected="one value a voxel",
+            found=f"{components} (colour or vectors)",
+            do="convert it to a scalar CT image",
+        )
+    if pixel in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):
+        raise InputError(path, expected="real numbers", found=sitk.GetPixelIDValueAsString(pixel))
+
+
+def unreadable(path: Path, error: RuntimeError) -> InputError:
+    """What ITK could not do, as one line."""
+    text = str(error).lower()
+    if "spacing" in text:
+        return InputError(
+            path,
+            expected="a positive spacing in mm",
+            found="zero, or no number, in its header",
+            do="correct the header",
+        )
+    if "orthonormal" in text or "direction" in text or "determinant" in text:
+        return InputError(
+            path,
+            expected="an orthonormal direction",
+            found="another one in its header",
+            do="correct the header",
+        )
+    return InputError(
+        path,
+        expected="a readable image",
+        found=f"a truncated, damaged or foreign file ({itk_reason(error)})",
+    )
+
+
+def _check_meta(path: Path) -> None:
+    """ITK turns a negative MetaImage spacing into another direction without a word."""
+    with open(path, "rb") as stream:
+        head, _, rest = stream.read(8192).partition(b"ElementDataFile")
+    for line in re.findall(
+        r"^Element(?:Spacing|Size)\s*=\s*(.*)$", head.decode("latin-1"), re.MULTILINE
+    ):
+        if re.search(r"(^|\s)-", line.strip()):
+            raise InputError(
+                path,
+                expected="a positive spacing in mm",
+                found=line.strip(),
+                do="correct the header",
+            )
+    name = rest.partition(b"\n")[0].decode("utf-8", "replace").strip(" =\t\r")
+    # a list or a pattern of files is left to ITK
+    if name and not name.startswith("LIST") and "%" not in name and name != "LOCAL":
+        data = path.parent / name
+        if not data.is_file():
+            raise InputError(data, expected=f"the voxels of {path.name}", found="nothing there")
