@@ -7,6 +7,7 @@ read, in :attr:`Case.problems`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,6 +142,7 @@ class Dataset:
         root: folder or file it was opened from.
         cases: sorted by id (numbers in them by value).
         problems: of the dataset as a whole, one line each.
+        notes: what was assumed or left aside, one line each; not defects.
     """
 
     kind: str
@@ -148,3 +150,10 @@ class Dataset:
     root: Path
     cases: tuple[Case, ...]
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Key to sort names with numbers in them by value: case2 before case10."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -9,6 +12,8 @@ from typing import Any
 
 from ..errors import InputError
 from .case import Dataset
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class Reader:
     Its module (in this room) has two functions::
 
         def recognises(root: Path) -> bool     # quick: names of files and a few headers, never voxels
-        def open_dataset(root: Path, **options: Any) -> Dataset
+        def open_dataset(root: Path, *, <options by name, with defaults>) -> Dataset
 
     Attributes:
         kind: as ``--kind`` on the command line.
@@ -30,16 +35,33 @@ class Reader:
     title: str
     module: str
 
-    def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
-        return getattr(import_module(f".{self.module}", __package__), name)(*arguments, **options)
+    def _function(self, name: str) -> Any:
+        return getattr(import_module(f".{self.module}", __package__), name)
 
     def recognises(self, root: Path) -> bool:
         """Whether ``root`` looks like this kind."""
-        return bool(self._call("recognises", root))
+        return bool(self._function("recognises")(root))
+
+    def options(self) -> list[str]:
+        """What its ``open_dataset`` can be told by name, beside the root."""
+        _, *others = inspect.signature(self._function("open_dataset")).parameters.values()
+        return [p.name for p in others if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
     def open(self, root: Path, **options: Any) -> Dataset:
-        """Read names, headers and landmarks."""
-        found: Dataset = self._call("open_dataset", root, **options)
+        """Read names, headers and landmarks.
+
+        Raises:
+            InputError: an option that this kind does not have; what the reader refuses.
+        """
+        known = self.options()
+        for name in options:
+            if name not in known:
+                raise InputError(
+                    f"a dataset of kind {self.kind}",
+                    expected=f"the options {', '.join(known)}" if known else "no option",
+                    found=f"{name}",
+                )
+        found: Dataset = self._function("open_dataset")(root, **options)
         return found
 
 
@@ -73,7 +95,7 @@ def open_dataset(root: str | Path, kind: str | None = None, **options: Any) -> D
     root = Path(root)
     if not root.exists():
         raise InputError(root, expected="a dataset", found="nothing there")
-    reader = READERS[_checked(kind)] if kind else _recognised(root)
+    reader = READERS[_checked(kind)] if kind else _recognised(root, options)
     dataset = reader.open(root, **options)
     if not dataset.cases:
         raise InputError(
@@ -93,13 +115,26 @@ def _checked(kind: str) -> str:
     return kind
 
 
-def _recognised(root: Path) -> Reader:
+def _recognised(root: Path, options: Iterable[str]) -> Reader:
+    """The first reader that has the options and knows the layout.
+
+    One that fails while it looks is passed over: what it stumbled on is most likely not its own.
+    """
+    candidates, failed = [], []
     for reader in READERS.values():
-        if reader.recognises(root):
-            return reader
+        try:
+            if set(options) <= set(reader.options()):
+                candidates.append(reader)
+                if reader.recognises(root):
+                    return reader
+        except Exception as error:
+            log.warning("%s: looking for %s failed", root, reader.title, exc_info=True)
+            failed.append(f"{reader.kind} ({error})")
+    if options and len(candidates) == 1:
+        return candidates[0]  # an option that only one kind has names that kind
     raise InputError(
         root,
         expected=f"a dataset that is known ({', '.join(READERS)})",
-        found="none of their layouts",
+        found="none of their layouts" + "".join(f"; could not look for {f}" for f in failed),
         do="name its kind with --kind, or write a table of your pairs (see docs/datasets.md)",
     )
