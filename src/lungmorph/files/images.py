@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import torch
 
 from ..errors import InputError
-from ..space import Volume
+from ..space import Grid, Volume
 from . import dicom
 from .geometry import PathLike, describe, grid_of, place_on_grid
 from .headers import check_dimensions, check_header, check_pixels, dicom_place, unreadable
@@ -55,30 +55,40 @@ def read_image(path: PathLike, series: str | None = None) -> Volume:
     return _checked(Volume(torch.from_numpy(values.astype(np.float32)), grid), path)
 
 
-def read_mask(path: PathLike, like: Volume | None = None) -> Volume:
+def read_mask(path: PathLike, like: Volume | Grid | None = None) -> Volume:
     """Read a mask: bool, True where the file is above 0.
 
     Args:
         path: as in :func:`read_image`.
-        like: the image that the mask belongs to.
+        like: the image that the mask belongs to, or its grid.
 
     Raises:
         InputError: as :func:`read_image`; the mask is empty; it lies on another grid than ``like``
             (size, or a corner more than 0.001 mm off).
     """
     image = read_image(path)
-    if like is not None and not image.grid.same_as(like.grid):
-        raise InputError(
-            path,
-            expected=f"the geometry of its image, {describe(like.grid)}",
-            found=describe(image.grid),
-            do="resample the mask to the image",
-        )
+    grid = like.grid if isinstance(like, Volume) else like or image.grid
+    check_mask_grid(path, image.grid, grid)
     mask = image.data > 0
     if not bool(mask.any()):
         raise InputError(path, expected="a mask", found="no voxel above 0")
     # the same object, so that rounding in a header never makes two grids of one
-    return Volume(mask, image.grid if like is None else like.grid)
+    return Volume(mask, grid)
+
+
+def check_mask_grid(path: PathLike, found: Grid, image: Grid) -> None:
+    """Refuse a mask on another grid than its image: other size, or a corner more than 0.001 mm off.
+
+    Raises:
+        InputError: with both grids.
+    """
+    if not found.same_as(image):
+        raise InputError(
+            path,
+            expected=f"the geometry of its image, {describe(image)}",
+            found=describe(found),
+            do="resample the mask to the image",
+        )
 
 
 def write_image(volume: Volume, path: PathLike) -> None:
