@@ -33,6 +33,15 @@ def read_grid(path: PathLike, series: str | None = None) -> Grid:
     where = dicom_place(path, series)
     if where is not None:
         return dicom.read_series_grid(*where)
+    return grid_of(open_header(path), path)
+
+
+def open_header(path: Path) -> sitk.ImageFileReader:
+    """A reader that has seen the header of a 3D scalar image file, which is one that can be trusted.
+
+    Raises:
+        InputError: as :func:`read_grid`, except for spacing and direction.
+    """
     check_header(path)
     try:
         with quiet_itk():
@@ -43,7 +52,7 @@ def read_grid(path: PathLike, series: str | None = None) -> Grid:
         raise unreadable(path, error) from error
     check_dimensions(path, reader.GetSize())
     check_pixels(path, reader.GetNumberOfComponents(), reader.GetPixelID())
-    return grid_of(reader, path)
+    return reader
 
 
 def dicom_place(path: Path, series: str | None) -> tuple[Path, str | None] | None:
