@@ -11,9 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import InputError
 from ..space import Grid, Landmarks, Volume
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -157,3 +160,12 @@ def natural_order(name: str) -> list[tuple[int, str]]:
     """Key to sort names with numbers in them by value: case2 before case10."""
     parts = re.split(r"(\d+)", name.lower())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def noted(problems: list[str], make: Callable[[], T]) -> T | None:
+    """What ``make`` gives; None where it raises InputError, whose line then joins ``problems``."""
+    try:
+        return make()
+    except InputError as error:
+        problems.append(str(error))
+        return None

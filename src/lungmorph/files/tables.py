@@ -17,12 +17,16 @@ from .geometry import PathLike
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV with a header: column names in lower case, comments, rows with their line numbers."""
+    """A CSV with a header: column names in lower case, comments, rows with their line numbers.
+
+    ``header`` has the column names as they are written.
+    """
 
     path: Path
     columns: tuple[str, ...]
     comments: tuple[str, ...]
     rows: tuple[tuple[int, list[str]], ...]
+    header: tuple[str, ...] = ()
 
 
 def read_lines(path: PathLike) -> list[str]:
@@ -58,8 +62,9 @@ def read_table(path: PathLike) -> Table:
         raise InputError(path, expected="a CSV with a header", found="no line of data")
     between = max(",;\t", key=rows[0][1].count)
     split = [(n, next(csv.reader([text], delimiter=between))) for n, text in rows]
-    columns = tuple(name.strip().lower() for name in split[0][1])
-    return Table(Path(path), columns, tuple(comments), tuple(split[1:]))
+    header = tuple(name.strip() for name in split[0][1])
+    columns = tuple(name.lower() for name in header)
+    return Table(Path(path), columns, tuple(comments), tuple(split[1:]), header)
 
 
 def points(table: Table, columns: Sequence[str]) -> Float:
