@@ -87,6 +87,14 @@ def table(rows: Sequence[Sequence[str]], heads: Sequence[str], title: str | None
     return made
 
 
+def print_whole(made: Table) -> None:
+    """A table as a result, every cell whole, wider than the terminal if it has to be."""
+    console = stdout()
+    needed = console.measure(made, options=console.options.update(width=10_000)).maximum
+    console.width = max(console.width, needed)
+    console.print(made)
+
+
 def facts(pairs: Sequence[tuple[str, str]], title: str | None = None) -> Table:
     """Names and values, without lines."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False)

@@ -163,9 +163,9 @@ def natural_order(name: str) -> list[tuple[int, str]]:
 
 
 def noted(problems: list[str], make: Callable[[], T]) -> T | None:
-    """What ``make`` gives; None where it raises InputError, whose line then joins ``problems``."""
+    """What ``make`` gives; None where the input is bad, and a line on it then joins ``problems``."""
     try:
         return make()
-    except InputError as error:
+    except (InputError, OSError) as error:
         problems.append(str(error))
         return None

@@ -98,7 +98,7 @@ def _load(path: Path) -> Volume | None:
             bits = np.unpackbits(kept["bits"], count=grid.voxels).astype(bool)
         return Volume(torch.from_numpy(bits.reshape(grid.shape)), grid)
     except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error):
-        log.warning("%s is damaged and is made again", path)
+        log.info("%s is damaged and is made again", path)
         return None
 
 
@@ -116,4 +116,4 @@ def _save(mask: Volume, path: Path) -> None:
                 direction=np.array(mask.grid.direction),
             )
     except (OSError, InputError) as error:
-        log.warning("the lung mask is not kept: %s", error)
+        log.info("the lung mask is not kept: %s", error)

@@ -128,7 +128,7 @@ def _recognised(root: Path, options: Iterable[str]) -> Reader:
                 if reader.recognises(root):
                     return reader
         except Exception as error:
-            log.warning("%s: looking for %s failed", root, reader.title, exc_info=True)
+            log.info("%s: looking for %s failed", root, reader.title, exc_info=True)
             failed.append(f"{reader.kind} ({error})")
     if options and len(candidates) == 1:
         return candidates[0]  # an option that only one kind has names that kind

@@ -16,10 +16,8 @@ from .case import Case, Dataset, LandmarkSet, Scan, natural_order, noted
 from .image_scan import image_scan
 from .landmark_files import pair_set, scan_set
 from .phases import exhale_and_inhale, percent_of, phase_name
-from .table_rows import KEYPOINTS, LANDMARKS, ROLES, STRUCTURE, Row, checked_rows
+from .table_rows import KEYPOINTS, LANDMARKS, ROLES, STRUCTURE, TABLE_NAME, Row, checked_rows
 
-#: Read when a folder is given.
-TABLE_NAME = "dataset.csv"
 SPLITS = ("train", "validation", "test")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from ..errors import InputError
 from ..files.tables import Table
 
+#: Read when a folder is given.
+TABLE_NAME = "dataset.csv"
 ROLES = ("fixed", "moving")
 OF_CASES = ("id", "patient", "group", "split", "published_before", "first_index", "comment")
 OF_PAIRS = (

@@ -1,0 +1,82 @@
+"""How the kind of a dataset is found, and that one reader does not get in the way of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lungmorph.datasets import READERS, folder, open_dataset
+from lungmorph.datasets.case import natural_order
+from lungmorph.errors import InputError
+from lungmorph.space import Grid
+from replicas.own import write
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    grid = Grid((4, 5, 6))
+    for name in ("fixed", "moving"):
+        write(tmp_path / "p" / f"{name}.nii.gz", np.zeros(grid.shape, np.int16), grid)
+    return tmp_path
+
+
+def test_every_reader_has_its_two_functions() -> None:
+    for reader in READERS.values():
+        reader.options()
+        assert callable(reader._function("recognises"))
+
+
+def test_no_reader_takes_a_folder_of_pairs_or_an_empty_one_for_its_own(
+    pair: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for kind, reader in READERS.items():
+        assert reader.recognises(pair) == (kind == "folder"), kind
+        assert not reader.recognises(tmp_path / "empty"), kind
+
+
+def test_a_reader_that_fails_to_look_does_not_stop_the_next(
+    pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(root: Path) -> bool:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("lungmorph.datasets.table.recognises", broken)
+    assert open_dataset(pair).kind == "folder"
+    monkeypatch.setattr(folder, "recognises", broken)
+    with pytest.raises(InputError, match=r"could not look for .*folder \(a defect\)"):
+        open_dataset(pair)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        (("gone",), {}, "expected a dataset, found nothing there"),
+        (("", "dir-lab"), {}, "expected one of dirlab-4dct, .*, found 'dir-lab'"),
+        (("", "table"), {"pattern": "{scan}"}, "kind table: expected no option, found pattern"),
+        (("", "folder"), {"size": (1, 2, 3)}, "expected the options pattern, found size"),
+        (("",), {"colour": 3}, "none of their layouts"),
+    ],
+)
+def test_what_cannot_be_opened(
+    pair: Path, arguments: tuple[str, ...], options: dict[str, object], said: str
+) -> None:
+    root, *kind = arguments
+    with pytest.raises(InputError, match=said):
+        open_dataset(pair / root, *kind, **options)
+
+
+def test_an_option_that_one_kind_has_names_the_kind(tmp_path: Path) -> None:
+    grid = Grid((4, 5, 6))
+    for name in ("first", "second"):  # names that say nothing
+        write(tmp_path / f"{name}.nii.gz", np.zeros(grid.shape, np.int16), grid)
+    with pytest.raises(InputError, match="names that say which scan is fixed"):
+        open_dataset(tmp_path, pattern="{scan}.nii.gz")
+
+
+def test_numbers_in_names_sort_by_value() -> None:
+    names = ["case10", "case2", "Case1", "7", "10", "a", "case2b"]
+    expected = ["7", "10", "a", "Case1", "case2", "case2b", "case10"]
+    assert sorted(names, key=natural_order) == expected
