@@ -39,6 +39,9 @@ class LevelConfig(_Model):
         correlation: radius, in voxels of the body's lattice, of a local correlation of the features of
             both images; the body sees it in place of the moving image's features. None to concatenate
             both images at the start.
+        reduce: r; the level sees both images averaged in blocks of 2**r voxels a side, and its field is
+            interpolated from that lattice: a floor of an image pyramid.
+        carry: the body sees the features of the body before it as well (not the first level).
     """
 
     downsamplings: int = Field(ge=0, le=4)
@@ -47,6 +50,8 @@ class LevelConfig(_Model):
     blocks: int = Field(default=1, ge=1, le=8)
     norm: Norm = "instance"
     correlation: Annotated[int, Field(ge=1, le=4)] | None = None
+    reduce: int = Field(default=0, ge=0, le=4)
+    carry: bool = False
 
     @model_validator(mode="after")
     def _one_entry_per_downsampling(self) -> LevelConfig:
@@ -60,19 +65,48 @@ class LevelConfig(_Model):
     @property
     def divisor(self) -> int:
         """Lattice sizes must be a multiple of this."""
-        return int(2 ** (self.downsamplings + len(self.body) - 1))
+        return int(2 ** (self.reduce + self.downsamplings + len(self.body) - 1))
+
+    @property
+    def field_factor(self) -> int:
+        """Voxels of the working lattice to one of the lattice on which the level computes its field."""
+        return int(2 ** (self.reduce + max(self.downsamplings - 1, 0)))
 
 
 class MultiLevelConfig(_Network):
-    """An ordered list of levels, coarse first, composed by warping."""
+    """An ordered list of levels, coarse first, composed by warping.
+
+    Attributes:
+        levels: coarse first.
+        combine: how a level's update u joins what was there. "compose": u acts first, then what was
+            there. "add": displacements are summed, and "velocity": stationary velocities are summed and
+            integrated by scaling and squaring, as in LapIRN (Mok & Chung 2020).
+        integration_steps: of scaling and squaring.
+    """
 
     kind: Literal["multilevel"] = "multilevel"
     levels: tuple[LevelConfig, ...] = Field(min_length=1)
+    combine: Literal["compose", "add", "velocity"] = "compose"
+    integration_steps: int = Field(default=7, ge=1, le=12)
+
+    @model_validator(mode="after")
+    def _first_carries_nothing(self) -> MultiLevelConfig:
+        if self.levels[0].carry:
+            raise ValueError("the first level has none before it whose features it could carry")
+        return self
 
     @property
     def divisor(self) -> int:
         """Lattice sizes are padded to a multiple of this."""
         return max(level.divisor for level in self.levels)
+
+    def field_factor(self, level: int) -> int:
+        """See :attr:`LevelConfig.field_factor`."""
+        return self.levels[level].field_factor
+
+    def image_factor(self, levels: int) -> int:
+        """Voxels of the working lattice to one of the finest lattice that the first ``levels`` look at."""
+        return int(2 ** min(level.reduce for level in self.levels[:levels]))
 
 
 class VoxelMorphConfig(_Network):
@@ -103,6 +137,14 @@ class VoxelMorphConfig(_Network):
     def divisor(self) -> int:
         """Lattice sizes are padded to a multiple of this."""
         return int(2 ** len(self.encoder))
+
+    def field_factor(self, level: int) -> int:
+        """Voxels of the working lattice to one of the lattice on which the field is computed."""
+        return 2 if self.velocity else 1
+
+    def image_factor(self, levels: int) -> int:
+        """It looks at every voxel."""
+        return 1
 
 
 ModelConfig = MultiLevelConfig | VoxelMorphConfig

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import FieldUpsampling, activation, field_head, halving
+from .blocks import (
+    SLOPE,
+    Convolution,
+    FieldUpsampling,
+    activation,
+    field_head,
+    full_precision,
+    halving,
+    run,
+)
 from .config import LevelConfig
 from .correlation import CorrelationMatch
 from .unet import UNet
@@ -23,8 +34,10 @@ class Level(nn.Module):
     full resolution, where the voxels are.
     """
 
-    def __init__(self, config: LevelConfig) -> None:
+    def __init__(self, config: LevelConfig, carried: int = 0) -> None:
+        """``carried``: channels of the features that :meth:`with_features` is given, 0 for none."""
         super().__init__()
+        self.recompute = False
         self.scale = 2.0 ** max(config.downsamplings - 1, 0)
         self.match: CorrelationMatch | None = None
         channels = 5 if config.correlation is None else 1
@@ -34,13 +47,15 @@ class Level(nn.Module):
             channels = features
         if config.correlation is not None:
             # the same layers for both images, and a map of features without a sign's preference
-            entry.append(nn.Conv3d(channels, channels, 3, padding=1))
+            entry.append(Convolution(channels, channels))
             self.match = CorrelationMatch(config.correlation, config.body[0])
             channels += config.body[0] + 3 + 3
         self.entry = nn.Sequential(*entry)
-        self.body = UNet(channels, config.body, config.blocks, config.norm)
+        self.body = UNet(channels + carried, config.body, config.blocks, config.norm)
         channels = config.body[0]
-        out: list[nn.Module] = [activation()]
+        out: list[nn.Module] = [
+            nn.LeakyReLU(SLOPE)
+        ]  # not in place: the features are wanted as they are
         for features in reversed(config.entry[1:]):
             out += [nn.ConvTranspose3d(channels, features, 4, 2, padding=1), activation()]
             channels = features
@@ -59,22 +74,45 @@ class Level(nn.Module):
         Returns:
             (B, 3, D, H, W) in voxels of the working lattice, channels (x, y, z).
         """
+        return self.with_features(fixed, warped, so_far, None)[0]
+
+    def with_features(
+        self, fixed: Tensor, warped: Tensor, so_far: Tensor | None, carried: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The update as in :meth:`forward`, and the features of the body, for the next level to carry.
+
+        Args:
+            carried: features of the level before, at any resolution; None if the level carries none.
+        """
         if so_far is None:
             batch, _, *shape = fixed.shape
             so_far = fixed.new_zeros((batch, 3, *shape))
         before = so_far / DISPLACEMENT_SCALE
+        shift: Tensor | None = None
         if self.match is None:
-            update = self.out(self.body(self.entry(torch.cat((fixed, warped, before), dim=1))))
+            x = self._run(self.entry, torch.cat((fixed, warped, before), dim=1))
         else:
-            features = self.entry(fixed)
-            correlation, shift = self.match(features, self.entry(warped))
-            size = shift.shape[2:]
-            before = F.adaptive_avg_pool3d(before, size)
-            update = self.out(self.body(torch.cat((features, correlation, shift, before), dim=1)))
+            features = self._run(self.entry, fixed)
+            moving_features = self._run(self.entry, warped)
+            correlation, shift = self._run(self.match, features, moving_features)
+            depth, height, width = shift.shape[2:]
+            before = F.adaptive_avg_pool3d(before, (depth, height, width))
+            x = torch.cat((features, correlation, shift, before), dim=1)
+        if carried is not None:
+            carried = F.interpolate(
+                carried, size=x.shape[2:], mode="trilinear", align_corners=False
+            )
+            x = torch.cat((x, carried), dim=1)
+        body = self._run(self.body, x)
+        update = self._run(self.out, body)
+        if shift is not None:
             # the shift is in voxels of the body, the update in voxels half or as wide
-            wide = fixed.shape[-1] / size[-1] / self.scale
+            wide = fixed.shape[-1] / shift.shape[-1] / self.scale
             update = update + wide * F.interpolate(
                 shift, size=update.shape[2:], mode="trilinear", align_corners=False
             )
         # the head thinks in voxels of its own, coarser lattice: one learning rate suits all levels
-        return self.up(update) * self.scale
+        return full_precision(self.up(update)) * self.scale, body
+
+    def _run(self, part: nn.Module, *inputs: Tensor) -> Any:
+        return run(part, *inputs, recompute=self.recompute)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from .blocks import ResidualBlock, doubled
+from .blocks import Convolution, ResidualBlock, doubled
 from .config import Norm
 
 
@@ -22,7 +22,7 @@ class UNet(nn.Module):
 
     def __init__(self, inputs: int, features: tuple[int, ...], blocks: int, norm: Norm) -> None:
         super().__init__()
-        self.stem = nn.Conv3d(inputs, features[0], 3, padding=1)
+        self.stem = Convolution(inputs, features[0])
         self.encoder = nn.ModuleList(_stage(n, blocks, norm) for n in features)
         pairs = list(pairwise(features))
         self.down = nn.ModuleList(nn.Conv3d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
