@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..space import Grid
 from .case import Case, Dataset, LandmarkSet, Scan
 from .image_scan import image_scan
 from .landmark_files import pair_set, scan_set
@@ -100,36 +101,38 @@ def _case(part: Path, number: str, points: Path) -> Case:
 def _landmarks(
     folder: Path, number: str, scans: list[Scan], problems: list[str]
 ) -> list[LandmarkSet]:
-    sets = []
-    if (folder / f"{number}.csv").is_file():
-        sets += pair_set(folder / f"{number}.csv", FIXED, MOVING, problems)
+    grids = {scan.name: scan.grid for scan in scans}
+    together = folder / f"{number}.csv"
+    kept = []
+    if together.is_file():
+        for marked in pair_set(together, FIXED, MOVING, problems):
+            kept += _inside(marked, dict.fromkeys((FIXED, MOVING), together), grids, problems)
     files = {
         name: path
         for name in (FIXED, MOVING)
         for path in (folder / f"{number}_{name}{suffix}" for suffix in _POINTS)
         if path.is_file()
     }
-    grids = {scan.name: scan.grid for scan in scans}
     if files:
-        sets += scan_set("landmarks", files, grids, problems)
-    kept = []
-    for marked in sets:
-        outside = {
-            name: int(np.sum(~grids[name].contains(points.points)))
-            for name, points in marked.points.items()
-            if name in grids
-        }
-        for name, count in outside.items():
-            if count:
-                problems.append(
-                    _line(
-                        folder / f"{number} ({name})",
-                        f"landmarks inside {grids[name]}",
-                        f"{count} outside",
-                    )
-                )
-        kept += [] if any(outside.values()) else [marked]
+        for marked in scan_set("landmarks", files, grids, problems):
+            kept += _inside(marked, files, grids, problems)
     return kept
+
+
+def _inside(
+    marked: LandmarkSet, files: dict[str, Path], grids: dict[str, Grid], problems: list[str]
+) -> list[LandmarkSet]:
+    """The set again; nothing, and a line a file, if points lie outside their images."""
+    outside = {
+        name: int(np.sum(~grids[name].contains(points.points)))
+        for name, points in marked.points.items()
+        if name in grids
+    }
+    for name, count in outside.items():
+        if count:
+            what = f"points of {name} inside {grids[name]}"
+            problems.append(_line(files[name], what, f"{count} outside"))
+    return [] if any(outside.values()) else [marked]
 
 
 def _line(what: object, expected: str, found: str) -> str:

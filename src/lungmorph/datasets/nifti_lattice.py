@@ -95,7 +95,8 @@ def read_on(path: Path, lattice: Lattice) -> Volume:
     Raises:
         InputError: as :func:`lungmorph.files.read_image`; another size than the lattice.
     """
-    values = sitk.GetArrayViewFromImage(read_itk_image(path)).astype(np.float32)
+    image = read_itk_image(path)  # the view does not keep it alive
+    values = sitk.GetArrayViewFromImage(image).astype(np.float32)
     check_size(path, values.shape[::-1], lattice)
     values = np.ascontiguousarray(lattice.arranged(values))
     return Volume(torch.from_numpy(values), lattice.grid)
