@@ -22,13 +22,16 @@ def scan_values(seed: int, size: tuple[int, int, int] = SIZE) -> np.ndarray:
 
 
 def mask_values(seed: int, size: tuple[int, int, int] = SIZE) -> np.ndarray:
-    return (np.random.default_rng(seed + 100).random(size) > 0.6).astype(np.uint8)
+    """[i, j, k]: a box with other margins at every end, and some voxels around it."""
+    mask = np.random.default_rng(seed + 100).random(size) > 0.9
+    mask[1:-3, 2:-1, 1:-2] = True
+    return mask.astype(np.uint8)
 
 
 def points(seed: int, count: int = 5, size: tuple[int, int, int] = SIZE) -> np.ndarray:
-    """Indices from 0, (N, 3), three decimals as in the files."""
+    """Indices from 0 in that box, (N, 3), three decimals as in the files."""
     rng = np.random.default_rng(seed + 200)
-    return np.round(rng.uniform(1, np.array(size) - 2, (count, 3)), 3)
+    return np.round(rng.uniform(2, np.array(size) - 4, (count, 3)), 3)
 
 
 def write_points(path: Path, *index: np.ndarray) -> Path:
