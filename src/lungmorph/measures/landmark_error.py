@@ -61,3 +61,8 @@ def landmark_error(found: Landmarks, true: Landmarks, grid: Grid | None = None) 
     continuous = Spread.of(found.distance_to(true))
     snapped = Spread.of(found.snap(grid).distance_to(true.snap(grid))) if grid else None
     return LandmarkError(len(found), continuous, snapped)
+
+
+def percent_over(errors: Float, limit: float) -> float:
+    """How many percent of the errors are above ``limit`` (same unit)."""
+    return 100.0 * float((errors > limit).mean())

@@ -13,7 +13,7 @@ from typing import overload
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ..ops.jacobian import jacobian_determinant
@@ -47,6 +47,10 @@ class Transform(ABC):
             frame = _MAPPED_FRAME.get(points.frame, points.frame)
             return Landmarks(self.apply(points.points), frame)
         return self.map_points(torch.as_tensor(np.asarray(points, dtype=np.float64))).numpy()
+
+    def covers(self, points: ArrayLike) -> NDArray[np.bool_]:
+        """Whether the mapping is known at points (..., 3), LPS mm: for a field, on its grid."""
+        return np.ones(np.shape(points)[:-1], dtype=bool)
 
     def warp(self, volume: Volume, grid: Grid, fill: float | None = None) -> Volume:
         """``volume`` (of the moving frame) seen on ``grid`` (of the fixed frame).
@@ -142,6 +146,10 @@ class DisplacementField(Transform):
         found = sample_world(self.data.to(points.device), self.grid, flat, fill=0.0)
         return points + found.movedim(0, -1).reshape(points.shape)
 
+    def covers(self, points: ArrayLike) -> NDArray[np.bool_]:
+        """Whether points lie inside the voxels of the field; elsewhere its displacement is zero."""
+        return self.grid.contains(points)
+
     def displacement_on(self, grid: Grid) -> DisplacementField:
         """The same mapping at the centres of ``grid``; zero where that reaches beyond this field."""
         return self if grid.same_as(self.grid, 1e-6) else super().displacement_on(grid)
@@ -208,6 +216,15 @@ class Composite(Transform):
         for part in self.parts:
             points = part.map_points(points)
         return points
+
+    def covers(self, points: ArrayLike) -> NDArray[np.bool_]:
+        """Whether the whole path of points lies where its parts are known."""
+        at = np.asarray(points, dtype=np.float64)
+        known = np.ones(at.shape[:-1], dtype=bool)
+        for part in self.parts:
+            known &= part.covers(at)
+            at = part.apply(at)
+        return known
 
     def inverse(self) -> Composite:
         """The inverses in reverse order."""
