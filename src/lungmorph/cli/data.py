@@ -71,7 +71,7 @@ def check(
     The landmark error before registration is compared with the published one: another value means a
     wrong frame, or other data. Exit code 2 if a case has a problem.
     """
-    dataset = _opened(root, kind, pattern, size, spacing)
+    dataset = opened(root, kind, pattern, size, spacing)
     from ..datasets import check as checks
 
     with progress_bar(not as_json and not quick) as progress:
@@ -109,7 +109,7 @@ def convert(
 
     A case appears whole or not at all. Exit code 2 if one could not be written, or lacks something.
     """
-    dataset = _opened(root, kind, pattern, size, spacing)
+    dataset = opened(root, kind, pattern, size, spacing)
     from ..datasets.convert import convert as converted
 
     chosen = [
@@ -137,9 +137,14 @@ def convert(
         raise typer.Exit(PROBLEMS)
 
 
-def _opened(
+def opened(
     root: Path, kind: str | None, pattern: str | None, size: str | None, spacing: str | None
 ) -> Dataset:
+    """The dataset that the options of a verb name.
+
+    Raises:
+        InputError: as :func:`lungmorph.datasets.open_dataset`; a size or spacing that is none.
+    """
     options: dict[str, Any] = {
         "pattern": pattern,
         "size": None if size is None else [int(n) for n in _three("--size", size, whole=True)],
@@ -165,7 +170,17 @@ def _three(option: str, text: str, whole: bool) -> list[float]:
 
 
 def _show(console: Console, dataset: Dataset, reports: Sequence[CaseReport]) -> None:
-    heads = ("case", "scans", "fixed, moving", "voxels", "mm", "points", "in lungs", "before, mm", "")
+    heads = (
+        "case",
+        "scans",
+        "fixed, moving",
+        "voxels",
+        "mm",
+        "points",
+        "in lungs",
+        "before, mm",
+        "",
+    )
     title = escape(f"{dataset.title}: {dataset.root}")
     print_whole(table([_row(report) for report in reports], heads, title))
     whole = "the dataset"

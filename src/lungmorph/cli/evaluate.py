@@ -14,8 +14,7 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, print_whole, show_steps, stderr, stdout, use_threads
-from .data import Kind, Pattern, Size, Spacing
-from .data import _opened as opened
+from .data import Kind, Pattern, Size, Spacing, opened
 from .register import PresetName, check_device
 
 if TYPE_CHECKING:
