@@ -361,7 +361,7 @@ def test_wrong_bytes(tmp_path):
     assert [scan.name for scan in case.scans] == ["T00", "T50", "T80"]
     said = [line.split("/")[-1] for line in case.problems]
     needed = "expected 15360 bytes (24x20x16 voxels of 16 bits)"
-    assert said[0].startswith(f"case1_T10_s.img: {needed}, found 15358; the file is not whole")
+    assert said[0].startswith(f"case1_T10_s.img: {needed}, found 15358; is the file whole?")
     assert said[1].endswith(": a gzip file; unpack it")
     assert "found 30720, twice as many: 32 bits" in said[2]
     assert "a web page" in said[3]

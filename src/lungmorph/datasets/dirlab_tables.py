@@ -6,9 +6,10 @@ al., Phys Med Biol 54:1849 (2009), Castillo E et al., Phys Med Biol 55:305 (2010
 al., Phys Med Biol 58:2861 (2013)). They speak of the *whole* feature sets. Of these, 300 points a case
 are distributed, and it is their mean distance (``before_mm``) with which every paper begins its table.
 
-The means of the 300 of 4DCT are in many papers. Those of COPDgene are in a table that was computed
-from the files (github.com, project breathgeom); their mean over the cases, 23.36 mm, is that of the
-literature. Standard deviations of the 300 are left out: no source was found that could be checked.
+The means of the 300 of 4DCT are in many papers. Those of COPDgene were computed from the files in the
+registration benchmark of the public program breathgeom (2026-07-30); their mean over the cases, 23.36
+mm, is that of the literature. Standard deviations of the 300 are left out: no source was found that
+could be checked.
 For copd9 the page says 0.664 mm; some programs have 0.644, probably a slip.
 """
 

@@ -89,8 +89,8 @@ def _other(path: Path, found: int, needed: int, known: Mapping[str, Size]) -> tu
     if 2 * found == needed:
         return ", half as many: 8 bits a voxel?", "write 16-bit integers"
     if found < needed:
-        return "", "the file is not whole, or of another size: copy it again"
-    return "", "has it a header, or another size?"
+        return "", "is the file whole? of another size: give size and spacing"
+    return "", "has it a header? of another size: give size and spacing"
 
 
 def _begins(path: Path) -> bytes:
