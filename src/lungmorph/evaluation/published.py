@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
+
+from ..datasets import dirlab_tables
+
+_TABLES = {"dirlab-4dct": dirlab_tables.DIRLAB_4DCT, "dirlab-copd": dirlab_tables.DIRLAB_COPD}
 
 #: To be printed wherever published figures stand beside one's own.
 TRAP = (
@@ -76,15 +80,24 @@ def _all() -> dict[str, PublishedSet]:
         kind: PublishedSet(
             title=part["title"],
             what=part["what"],
-            before=_row(
-                {"method": "before registration", "definition": "continuous", "seconds": None}
-                | {"note": "the same in both definitions: landmarks are whole voxels"}
-                | part["before"]
-            ),
+            before=_before(_TABLES[kind]),
             rows=tuple(_row(row) for row in part["rows"]),
         )
         for kind, part in json.loads(text).items()
     }
+
+
+def _before(table: Mapping[int, dirlab_tables.Published]) -> Published:
+    cases = tuple(table[number].before_mm for number in sorted(table))
+    return Published(
+        method="before registration",
+        definition="continuous",  # landmarks are whole voxels: the same when snapped
+        mean_mm=sum(cases) / len(cases),
+        cases_mm=cases,
+        seconds=None,
+        source="DIR-Lab's landmark pairs as issued; read where lungmorph.datasets.dirlab_tables says",
+        checked=False,
+    )
 
 
 def _row(row: dict[str, Any]) -> Published:
