@@ -15,6 +15,7 @@ from tests.geometry import OBLIQUE, place, sitk_grid, small_affine, to_sitk
 
 from lungmorph.errors import InputError
 from lungmorph.evaluation.judge import judge
+from lungmorph.measures import local_correlation, surface_distance
 from lungmorph.space import Affine, Composite, DisplacementField, Grid, Landmarks, Volume
 
 
@@ -149,6 +150,13 @@ def test_jacobian_overlap_and_similarity_as_simpleitk_and_numpy(pair: Pair) -> N
         image = resampled(pair.moving, grid, how, -1024.0)[lungs]
         ncc = np.corrcoef(image, pair.fixed.data.numpy()[lungs])[0, 1]
         assert found["similarity"][f"ncc_{when}"] == pytest.approx(ncc, abs=1e-4)
+        whole = torch.from_numpy(resampled(pair.moving, grid, how, -1024.0))
+        local = local_correlation(pair.fixed.data, whole, pair.fixed_lungs.data)
+        assert found["similarity"][f"lncc_{when}"] == pytest.approx(local, abs=1e-4)
+        surfaces = surface_distance(pair.fixed_lungs.data, torch.from_numpy(mask), grid.spacing)
+        key = "surface_mean_before_mm" if when == "before" else "surface_mean_mm"
+        assert surfaces is not None
+        assert found["overlap"][key] == pytest.approx(surfaces.mean, abs=0.01)
 
 
 def test_any_transform_is_judged_as_its_displacements(pair: Pair) -> None:

@@ -93,8 +93,13 @@ def test_weights_of_a_pooled_mean_are_landmarks() -> None:
     assert three is not None
     assert equal is not None
     assert three[1] == equal[1] == 10.0
-    rows = [record("c1", errors=FEW), record("c2", errors=MANY)]
-    assert total(summarize(rows))["pooled"]["low"] == pytest.approx(2.0)
+    rows = [
+        record("c1", errors=[1.0] * 2, patient="p"),
+        record("c2", errors=[5.0] * 98, patient="p"),
+        record("c3", errors=[1.0] * 10, patient="q"),
+    ]
+    # the highest of all draws is the first patient twice
+    assert total(summarize(rows))["pooled"]["high"] == pytest.approx((2 * 1 + 98 * 5) / 100)
 
 
 def test_one_patient_has_no_interval_however_many_cases() -> None:

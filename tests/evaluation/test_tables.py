@@ -126,7 +126,7 @@ def test_published_figures_stand_beside_ours_with_their_definition() -> None:
     assert cell(sheet, "RegNet", "source") != ""
     assert "snapped to voxel centres is lower" in sheet.notes[0]
     whole = published_sheet(
-        "dirlab-copd", summarize([record(f"copd{n}", errors=[float(n)]) for n in range(1, 11)])
+        "dirlab-copd", summarize([record(f"1copd{n}", errors=[float(n)]) for n in range(1, 11)])
     )
     assert whole is not None
     assert "mean of these" not in whole.heads
