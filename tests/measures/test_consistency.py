@@ -40,7 +40,7 @@ def test_counts_only_paths_inside_both_fields() -> None:
     short_first = inverse_consistency(shift(3.0, short), shift(-3.0, wide), points)
     assert short_first is not None
     assert short_first.counted_percent == pytest.approx(50.0)
-    far = points + (100.0, 0, 0)
+    far = points + 100.0
     assert inverse_consistency(shift(3.0, wide), shift(-3.0, short), far) is None
 
 
