@@ -8,46 +8,17 @@ for granted where slices are missing or differ.
 from __future__ import annotations
 
 import os
-import warnings
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pydicom
-import SimpleITK as sitk
-import torch
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import CTImageStorage
-
 from ..errors import InputError
 from ..space import Grid, Volume
-from .quiet import quiet_itk
+from .dicom_header import Header, image_header, is_dicom, number, path_of, slices_of, text
+from .dicom_pixels import read_stack
 from .slices import check_alike, stack_geometry
 
-AIR_HU = -1024.0
-_TAGS = [
-    "SOPClassUID",
-    "SeriesInstanceUID",
-    "SeriesNumber",
-    "SeriesDescription",
-    "Modality",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "GantryDetectorTilt",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "NumberOfFrames",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "BitsAllocated",
-]
+__all__ = ["Series", "is_dicom", "list_series", "read_series", "read_series_grid", "series_of"]
 
 
 @dataclass(frozen=True)
@@ -70,22 +41,13 @@ class Series:
         )
 
 
-def is_dicom(path: str | os.PathLike[str]) -> bool:
-    """Whether a file carries the DICOM mark."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
 def series_of(path: str | os.PathLike[str]) -> str:
     """The SeriesInstanceUID of one file.
 
     Raises:
         InputError: it has none, or is no DICOM image.
     """
-    header = _header(Path(path))
+    header = image_header(Path(path))
     if header is None:
         raise InputError(path, expected="a DICOM image", found="a DICOM file without image")
     return str(header.SeriesInstanceUID)
@@ -119,89 +81,70 @@ def read_series(folder: str | os.PathLike[str], series: str | None = None) -> Vo
             or multi-frame files, missing tags, slices that do not decode, differ in orientation,
             size or pixel spacing, are missing, doubled, unevenly spaced, or sheared by a gantry tilt.
     """
-    files, headers, grid = _located(Path(folder), series)
-    data = np.empty(grid.shape, dtype=np.float32)
-    for k, (file, header) in enumerate(zip(files, headers, strict=True)):
-        data[k] = _pixels(file, header)
-    return Volume(torch.from_numpy(data), grid)
+    return read_stack(*_located(Path(folder), series))
 
 
 def read_series_grid(folder: str | os.PathLike[str], series: str | None = None) -> Grid:
     """Where :func:`read_series` would put its volume, without decoding a pixel; raises what it does."""
-    return _located(Path(folder), series)[2]
+    return _located(Path(folder), series)[1]
 
 
-def _located(folder: Path, series: str | None) -> tuple[list[Path], list[Dataset], Grid]:
-    """The files of the chosen series in their order along its normal, their headers, their grid."""
+def _located(folder: Path, series: str | None) -> tuple[list[Header], Grid]:
+    """The headers of the chosen series in their order along its normal, and the grid that they fill."""
     found = _grouped(folder)
     if not found:
         raise InputError(folder, expected="a folder with DICOM images", found="none in it")
-    chosen, headers = _choose(folder, found, series)
+    try:
+        chosen, headers = _choose(folder, found, series)
+    except InputError as error:
+        every = [header for _, members in found for header in members]
+        raise (series is None and _is_4d(folder, every)) or error from error
     if chosen.modality != "CT":
         raise InputError(
             folder, expected="a CT series", found=f"modality {chosen.modality or '(none)'}"
         )
     check_alike(folder, headers)
-    order, grid = stack_geometry(folder, headers)
-    return [chosen.files[i] for i in order], [headers[i] for i in order], grid
+    try:
+        order, grid = stack_geometry(folder, headers)
+    except InputError as error:
+        raise _is_4d(folder, headers) or error from error
+    return [headers[i] for i in order], grid
 
 
-def _grouped(folder: Path) -> list[tuple[Series, list[Dataset]]]:
+def _is_4d(folder: Path, headers: list[Header]) -> InputError | None:
+    """What to say where one 3D scan was wanted and the slices are phases of a breath."""
+    from .dicom_phases import phases_line
+
+    return phases_line(folder, headers)
+
+
+def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
     if not folder.is_dir():
         raise InputError(folder, expected="a DICOM folder", found="nothing there")
-    groups: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
+    groups: dict[str, list[Header]] = defaultdict(list)
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        header = _header(path)
+        header = image_header(path)
         if header is not None:
-            groups[str(header.SeriesInstanceUID)].append((path, header))
+            groups[str(header.SeriesInstanceUID)].extend(slices_of(header))
     listed = []
     for uid, members in groups.items():
-        first = members[0][1]
-        number = first.get("SeriesNumber")
+        first = members[0]
+        its_number = number(first, "SeriesNumber")
         made = Series(
             uid=uid,
-            number=None if number is None else int(number),
-            description=str(first.get("SeriesDescription") or "").strip(),
+            number=None if its_number is None else int(its_number),
+            description=text(first, "SeriesDescription"),
             modality=str(first.get("Modality") or ""),
             size=(int(first.Columns), int(first.Rows)),
-            files=tuple(path for path, _ in members),
+            files=tuple(path_of(header) for header in members),
         )
-        listed.append((made, [header for _, header in members]))
+        listed.append((made, members))
     return sorted(listed, key=lambda item: (item[0].number or 0, item[0].uid))
 
 
-def _header(path: Path) -> Dataset | None:
-    """The tags of a DICOM image, or None for any other file."""
-    if not is_dicom(path):
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-            complete = all(header.get(tag) for tag in ("SeriesInstanceUID", "Rows", "Columns"))
-            for tag in _TAGS:  # values are parsed on access: let a broken one fail here
-                header.get(tag)
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, NotImplementedError) as e:
-        raise InputError(path, expected="a readable DICOM file", found=f"{e}"[:120]) from e
-    if not complete and _is_truncated_ct(header):
-        raise InputError(
-            path,
-            expected="a whole CT slice",
-            found="one without series or size",
-            do="it is truncated: copy it again",
-        )
-    return header if complete else None
-
-
-def _is_truncated_ct(header: Dataset) -> bool:
-    """Whether a header without image was meant to have one: dropping it would shorten the scan."""
-    kind = str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
-    return kind in ("", CTImageStorage) or kind.startswith(f"{CTImageStorage}.")
-
-
 def _choose(
-    folder: Path, found: list[tuple[Series, list[Dataset]]], wanted: str | None
-) -> tuple[Series, list[Dataset]]:
+    folder: Path, found: list[tuple[Series, list[Header]]], wanted: str | None
+) -> tuple[Series, list[Header]]:
     if wanted is None:
         if len(found) == 1:
             return found[0]
@@ -235,57 +178,5 @@ def _choose(
     )
 
 
-def _listing(found: list[tuple[Series, list[Dataset]]]) -> str:
+def _listing(found: list[tuple[Series, list[Header]]]) -> str:
     return "; ".join(str(series) for series, _ in found)
-
-
-def _pixels(path: Path, header: Dataset) -> np.ndarray:
-    """The HU of one slice (rows, columns), float32."""
-    try:
-        with quiet_itk():
-            reader = sitk.ImageFileReader()
-            reader.SetImageIO("GDCMImageIO")
-            reader.SetOutputPixelType(sitk.sitkFloat32)
-            reader.SetFileName(str(path))
-            values = sitk.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
-        raise InputError(
-            path,
-            expected="a slice that decodes",
-            found="truncated, damaged or unknown compression",
-            do="export the series again, without compression",
-        ) from error
-    values = values.reshape(values.shape[-2:])
-    if values.shape != (int(header.Rows), int(header.Columns)):
-        raise InputError(
-            path, expected=f"{header.Rows} rows of {header.Columns}", found=f"{values.shape}"
-        )
-    padding = _padding(header)
-    if padding is not None:
-        low, high = padding
-        values[(values >= low) & (values <= high)] = AIR_HU
-    return values
-
-
-def _padding(header: Dataset) -> tuple[float, float] | None:
-    """The range of rescaled values that only fill the matrix outside the scanned circle."""
-    first = header.get("PixelPaddingValue")
-    if first is None:
-        return None
-    last = header.get("PixelPaddingRangeLimit")
-    ends = [_stored(value, header) for value in (first, first if last is None else last)]
-    slope = float(header.get("RescaleSlope") or 1.0)
-    intercept = float(header.get("RescaleIntercept") or 0.0)
-    low, high = sorted(np.float32(end * slope + intercept) for end in ends)
-    return float(low) - 1e-3, float(high) + 1e-3
-
-
-def _stored(value: object, header: Dataset) -> int:
-    """A padding value as the pixels hold it: some scanners write -2000 as the unsigned 63536."""
-    if isinstance(value, bytes):
-        value = int.from_bytes(value[:2], "little")
-    number = int(str(value))
-    bits = int(header.get("BitsAllocated") or 16)
-    if int(header.get("PixelRepresentation") or 0) == 1 and number >= 1 << (bits - 1):
-        return number - (1 << bits)
-    return number % (1 << bits) if not header.get("PixelRepresentation") else number

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from ..errors import InputError
 from ..space import Grid
 from ..space.grid import Float
+from .dicom_header import Header
 from .geometry import checked_grid
 
 #: Positions are written with one decimal by some scanners: twice that rounding is no defect.
 POSITION_TOLERANCE_MM = 0.06
+#: Tables shake: slices this far from their even places, and no more than a part of the distance
+#: between slices, are put in their even places.
+JITTER_TOLERANCE_MM, JITTER_PART = 0.2, 0.08
 #: Sideways drift over the stack that still counts as rounding.
-DRIFT_TOLERANCE_MM = 0.15
+DRIFT_TOLERANCE_MM = 0.25
 
 
-def check_alike(folder: Path, headers: Sequence[Dataset]) -> None:
+def check_alike(folder: object, headers: Sequence[Header]) -> None:
     """Refuse slices that cannot be one volume.
 
     Raises:
@@ -53,7 +56,7 @@ def check_alike(folder: Path, headers: Sequence[Dataset]) -> None:
     _one_of(folder, "orientation", [_numbers(h.ImageOrientationPatient) for h in headers], 1e-3)
 
 
-def stack_geometry(folder: Path, headers: Sequence[Dataset]) -> tuple[list[int], Grid]:
+def stack_geometry(folder: str | Path, headers: Sequence[Header]) -> tuple[list[int], Grid]:
     """The order of the slices along their normal, and the grid that they fill.
 
     Raises:
@@ -73,22 +76,55 @@ def stack_geometry(folder: Path, headers: Sequence[Dataset]) -> tuple[list[int],
     along = positions @ normal
     order = np.argsort(along, kind="stable")
     positions, along = positions[order], along[order]
-    _check_steps(folder, along)
-    _check_tilt(folder, positions, along, normal)
+    files = [Path(str(headers[i].filename)).name for i in order]
+    start, step = _even_steps(folder, along, files)
+    sideways = _check_tilt(folder, positions, along, normal)
     rows, columns = _numbers(first.PixelSpacing)
-    step = (along[-1] - along[0]) / (len(along) - 1)
     grid = checked_grid(
         folder,
         (int(first.Columns), int(first.Rows), len(headers)),
-        (columns, rows, float(step)),
-        tuple(positions[0]),
+        (columns, rows, step),
+        tuple(sideways + start * normal),
         np.stack([row, column, normal], axis=1),
     )
     return [int(i) for i in order], grid
 
 
-def _check_steps(folder: Path, along: Float) -> None:
+def _even_steps(folder: object, along: Float, files: Sequence[str]) -> tuple[float, float]:
+    """Where the first slice lies along the normal, and the distance from slice to slice."""
     steps = np.diff(along)
+    _check_doubled(folder, along, steps)
+    usual = float(np.median(steps))
+    wide = np.flatnonzero(steps > 1.5 * usual)
+    if len(wide):
+        gaps = ", ".join(
+            f"{along[i]:.2f} and {along[i + 1]:.2f} mm"
+            + (f" (after {files[i]})" if files[i] else "")
+            for i in wide[:3]
+        )
+        missing = int(sum(max(round(steps[i] / usual) - 1, 1) for i in wide))
+        raise InputError(
+            folder,
+            expected=f"slices every {usual:.4g} mm",
+            found=f"{missing} missing, between {gaps}" + (" ..." if len(wide) > 3 else ""),
+            do="export the whole series",
+        )
+    even = np.linspace(along[0], along[-1], len(along))
+    if np.abs(along - even).max() <= max(POSITION_TOLERANCE_MM, 0.01 * usual):
+        return float(along[0]), float(even[1] - even[0])
+    step, start = np.polyfit(np.arange(len(along)), along, 1)
+    off = np.abs(along - start - step * np.arange(len(along))).max()
+    if off > min(JITTER_TOLERANCE_MM, JITTER_PART * usual):
+        raise InputError(
+            folder,
+            expected="evenly spaced slices",
+            found=f"steps of {steps.min():.4g} to {steps.max():.4g} mm",
+            do="resample the series to even spacing",
+        )
+    return float(start), float(step)
+
+
+def _check_doubled(folder: object, along: Float, steps: Float) -> None:
     doubled = steps < 1e-3
     if doubled.any():
         where = along[1:][doubled][0]
@@ -99,32 +135,16 @@ def _check_steps(folder: Path, along: Float) -> None:
             found=f"{count} at {where:.2f} mm along the normal, {int(doubled.sum())} doubled in all",
             do="4D CT phases or two exports in one series: keep one of them in the folder",
         )
-    usual = float(np.median(steps))
-    wide = np.flatnonzero(steps > 1.5 * usual)
-    if len(wide):
-        gaps = ", ".join(f"{along[i]:.2f} and {along[i + 1]:.2f} mm" for i in wide[:3])
-        missing = int(sum(max(round(steps[i] / usual) - 1, 1) for i in wide))
-        raise InputError(
-            folder,
-            expected=f"slices every {usual:.4g} mm",
-            found=f"{missing} missing, between {gaps}" + (" ..." if len(wide) > 3 else ""),
-            do="export the whole series",
-        )
-    even = np.linspace(along[0], along[-1], len(along))
-    off = float(np.abs(along - even).max())
-    if off > max(POSITION_TOLERANCE_MM, 0.01 * usual):
-        raise InputError(
-            folder,
-            expected="evenly spaced slices",
-            found=f"steps of {steps.min():.4g} to {steps.max():.4g} mm",
-            do="resample the series to even spacing",
-        )
 
 
-def _check_tilt(folder: Path, positions: Float, along: Float, normal: Float) -> None:
-    offset = positions - positions[0]
-    sideways = np.linalg.norm(offset - np.outer(along - along[0], normal), axis=1)
-    drift = float(sideways.max())
+def _check_tilt(folder: object, positions: Float, along: Float, normal: Float) -> Float:
+    """The sideways part of the position that all slices share."""
+    sideways = positions - np.outer(along, normal)
+    if np.linalg.norm(sideways - sideways[0], axis=1).max() <= POSITION_TOLERANCE_MM:
+        first: Float = sideways[0]
+        return first
+    slope, start = np.polyfit(along - along[0], sideways, 1)
+    drift = float(np.linalg.norm(slope) * (along[-1] - along[0]))
     if drift > DRIFT_TOLERANCE_MM:
         angle = np.degrees(np.arctan2(drift, along[-1] - along[0]))
         raise InputError(
@@ -133,9 +153,19 @@ def _check_tilt(folder: Path, positions: Float, along: Float, normal: Float) -> 
             found=f"a sideways drift of {drift:.2f} mm ({angle:.1f} degrees: gantry tilt)",
             do="resample the series to an orthogonal grid",
         )
+    off = np.linalg.norm(sideways - start - np.outer(along - along[0], slope), axis=1).max()
+    if off > JITTER_TOLERANCE_MM:
+        raise InputError(
+            folder,
+            expected="slices stacked along their normal",
+            found=f"some that lie up to {off:.2f} mm beside it",
+            do="resample the series to an orthogonal grid",
+        )
+    mean: Float = sideways.mean(axis=0)
+    return mean
 
 
-def _one_of(folder: Path, what: str, values: list[tuple[float, ...]], tolerance: float) -> None:
+def _one_of(folder: object, what: str, values: list[tuple[float, ...]], tolerance: float) -> None:
     spread = np.abs(np.asarray(values) - np.asarray(values[0])).max(axis=1)
     other = np.flatnonzero(spread > tolerance)
     if len(other):

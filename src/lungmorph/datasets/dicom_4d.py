@@ -1,0 +1,230 @@
+"""4D CT in DICOM: TCIA 4D-Lung, and what any scanner or planning system exports.
+
+A case is one 4D CT. Several of one patient are several cases, in the order of their dates, and every
+later one makes a pair with the first: the same phase before and after treatment (group "follow-up").
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import InputError
+from ..files.breathing_ct import BreathingCT, Phase
+from ..files.dicom_folder import find_phases, other_scans, patient_of
+from ..files.dicom_header import has_image, read_header, text
+from .case import Case, Dataset, Scan, natural_order
+from .dicom_structures import Structures, attach_structures
+from .phases import EXHALE, INHALE, phase_name
+
+FOLLOW_UP = "follow-up"
+#: Files that are looked at before a folder is said to have no DICOM.
+_LOOK_AT = 300
+
+
+def recognises(root: Path) -> bool:
+    """Whether there is a CT in DICOM below a folder."""
+    return root.is_dir() and any(_is_ct(path) for path in _some_files(root))
+
+
+def open_dataset(
+    root: Path,
+    *,
+    phase_tag: str | None = None,
+    cone_beam: bool = False,
+    follow_up: bool = True,
+) -> Dataset:
+    """Open the 4D CTs below a folder.
+
+    Args:
+        root: searched with its subfolders.
+        phase_tag: keyword of the DICOM tag to take the phase from, where two contradict one another.
+        cone_beam: whether 4D cone-beam CTs count; their values are not HU.
+        follow_up: whether to make pairs of a patient's first and later 4D CTs.
+
+    Raises:
+        InputError: no such folder.
+    """
+    found = find_phases(root, phase_tag, cone_beam)
+    structures = attach_structures(found)
+    by_patient: dict[str, list[BreathingCT]] = defaultdict(list)
+    for ct in found.ct:
+        by_patient[ct.patient].append(ct)
+    cases: list[Case] = []
+    taken: Counter[str] = Counter()
+    for members in by_patient.values():
+        own = [_case(ct, _id(ct, members, taken), structures) for ct in members]
+        cases += own
+        if follow_up:
+            cases += _follow_ups(list(zip(members, own, strict=True)), taken)
+    lost = [
+        n for patient, said in structures.notes.items() if patient not in by_patient for n in said
+    ]
+    beside = [stack for stack in found.others if patient_of(stack.first) not in by_patient]
+    notes = [*other_scans(beside), *lost]
+    problems = [*found.problems, *structures.problems]
+    if not cases and not problems and notes:
+        problems = [f"{root}: no 4D CT; {notes[0]}"]
+    return Dataset(
+        "dicom-4d",
+        "4D CT in DICOM",
+        root,
+        tuple(sorted(cases, key=lambda case: natural_order(case.id))),
+        tuple(problems),
+        tuple(notes),
+    )
+
+
+def _case(ct: BreathingCT, name: str, structures: Structures) -> Case:
+    scans, problems, notes = [], list(ct.problems), list(ct.notes)
+    for phase in ct.phases:
+        drawn = structures.by_phase[id(phase)]
+        scans.append(
+            Scan(
+                _scan_name(phase.name, phase.percent),
+                phase.grid,
+                phase.load,
+                _source(phase),
+                phase.percent,
+                drawn.lungs,
+                drawn.structures,
+            )
+        )
+        problems += drawn.problems
+        notes += drawn.notes
+    percents = {phase.name: phase.percent for phase in ct.phases}
+    fixed, moving = (_scan_name(n, percents.get(n, _percent(n))) for n in (ct.inhale, ct.exhale))
+    for said, wanted in ((ct.inhale, INHALE), (ct.exhale, EXHALE)):
+        percent = _percent(said)
+        if percent is not None and percent != wanted:
+            notes.append(
+                f"no phase {wanted:g} %: {said}, the nearest, stands for it in the default pair"
+            )
+    return Case(
+        name,
+        ct.patient,
+        tuple(scans),
+        fixed,
+        moving,
+        problems=tuple(problems),
+        notes=(*notes, *structures.notes.get(ct.patient, ())),
+    )
+
+
+def _follow_ups(members: Sequence[tuple[BreathingCT, Case]], taken: Counter[str]) -> Iterator[Case]:
+    """Pairs of the first 4D CT of a patient with the first of every later day."""
+    if not members:
+        return
+    first_ct, first = members[0]
+    days = {first_ct.date or first_ct.study}
+    for ct, case in members[1:]:
+        day = ct.date or ct.study
+        if day in days:
+            continue
+        days.add(day)
+        yield _follow_up(first_ct, first, ct, case, taken)
+
+
+def _follow_up(
+    first_ct: BreathingCT, first: Case, ct: BreathingCT, case: Case, taken: Counter[str]
+) -> Case:
+    fixed = next((scan for scan in first.scans if scan.name == first.fixed), None)
+    moving = next((scan for scan in case.scans if scan.name == first.fixed), None)
+    notes, problems = [], []
+    if moving is None and fixed is not None and fixed.percent is not None:
+        known = [
+            (_turn(scan.percent - fixed.percent), scan.name, scan)
+            for scan in case.scans
+            if scan.percent is not None
+        ]
+        moving = min(known, key=lambda one: one[:2])[2] if known else None
+    for scan, where in ((fixed, first), (moving, case)):
+        if scan is None:
+            line = where.problems[0] if where.problems else "it is not there"
+            problems.append(f"no phase {first.fixed} of {where.id}: {line}")
+        else:
+            notes.append(f"{'fixed' if scan is fixed else 'moving'}: {scan.name} of {where.id}")
+    if not (first_ct.date and ct.date):
+        notes.append("no study dates: which is the earlier one is not known")
+    pair = (("first", fixed), ("later", moving))
+    return Case(
+        _unique(f"{_safe(ct.patient)}_{first_ct.date or 'first'}_to_{ct.date or 'later'}", taken),
+        ct.patient,
+        tuple(replace(scan, name=name) for name, scan in pair if scan is not None),
+        "first",
+        "later",
+        group=FOLLOW_UP,
+        problems=tuple(problems),
+        notes=tuple(notes),
+    )
+
+
+def _turn(percent: float) -> float:
+    return min(percent % 100, -percent % 100)
+
+
+# ------------------------------------------------------------------ names
+
+
+def _id(ct: BreathingCT, members: Sequence[BreathingCT], taken: Counter[str]) -> str:
+    parts = [ct.patient]
+    if len({other.date or other.study for other in members}) > 1:
+        parts.append(ct.date or ct.study[-12:])
+    if sum((other.date or other.study) == (ct.date or ct.study) for other in members) > 1:
+        parts.append(ct.apart or ct.phases[0].series[-12:])
+    return _unique("_".join(map(_safe, parts)), taken)
+
+
+def _unique(name: str, taken: Counter[str]) -> str:
+    taken[name] += 1
+    return name if taken[name] == 1 else f"{name}_{taken[name]}"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") or "patient"
+
+
+def _scan_name(name: str, percent: float | None) -> str:
+    if percent is None and _percent(name) is None:
+        return name.replace(" % ", "")  # "20In"
+    return phase_name(percent if percent is not None else float(_percent(name) or 0.0))
+
+
+def _percent(name: str) -> float | None:
+    match = re.fullmatch(r"([\d.]+) %", name)
+    return float(match[1]) if match else None
+
+
+def _source(phase: Phase) -> Path:
+    """The folder, if nothing else is in it; else the first slice, by which the phase is known."""
+    folders = {path.parent for path in phase.files}
+    if len(folders) == 1:
+        folder = folders.pop()
+        if {path.name for path in phase.files} >= {entry.name for entry in os.scandir(folder)}:
+            return folder
+    return phase.files[0]
+
+
+# ------------------------------------------------------------------ what a folder looks like
+
+
+def _some_files(root: Path) -> Iterator[Path]:
+    seen = 0
+    for folder, _, names in os.walk(root):
+        for name in names[:20]:
+            seen += 1
+            if seen > _LOOK_AT:
+                return
+            yield Path(folder) / name
+
+
+def _is_ct(path: Path) -> bool:
+    try:
+        header = read_header(path)
+    except InputError:
+        return False
+    return header is not None and has_image(header) and text(header, "Modality") == "CT"

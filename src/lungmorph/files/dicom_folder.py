@@ -1,0 +1,257 @@
+"""The 4D CTs in a folder of DICOM files: which series, or which part of one, is which breathing phase.
+
+Siemens, GE, Canon and exports of planning systems write a series a phase; Philips, and most scanners in
+some setting, one series with every position ten times. The phase is in a description, a comment, a
+standard tag or only a counter. Every file is looked at once, in its header; what is read is taken from
+the most telling tag, said in the notes, and refused where tags contradict one another.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import InputError
+from .breathing_ct import BreathingCT, Phase
+from .dicom_header import Header, check_whole, has_image, numbers, read_header, slices_of, text
+from .phase_divide import Stack, divide, place_of
+from .phase_order import ordered
+from .phase_sets import PhaseSet, sort_stacks
+from .slices import check_alike, stack_geometry
+
+RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
+CONE_BEAM = "cone-beam CT"
+
+
+@dataclass
+class DicomFolder:
+    """What a folder of DICOM files holds.
+
+    Attributes:
+        ct: its 4D CTs, by patient, date and what tells them apart.
+        structures: files of contours (RTSTRUCT).
+        others: stacks of CT slices that are no phase.
+        problems: what could not be used, one line each.
+    """
+
+    ct: list[BreathingCT] = field(default_factory=list)
+    structures: list[Path] = field(default_factory=list)
+    others: list[Stack] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def find_phases(
+    folder: str | os.PathLike[str], phase_tag: str | None = None, cone_beam: bool = False
+) -> DicomFolder:
+    """Find the 4D CTs below a folder, from headers alone.
+
+    Args:
+        folder: searched with its subfolders; other files are passed over.
+        phase_tag: keyword of the tag to take the phase from ("SeriesDescription", "AcquisitionNumber");
+            the most telling one if None.
+        cone_beam: whether 4D cone-beam CTs count; their values are not HU.
+
+    Raises:
+        InputError: no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(root, expected="a DICOM folder", found="nothing there")
+    made = DicomFolder()
+    headers: list[Header] = []
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        try:
+            header = read_header(path)
+            if header is None:
+                continue
+            if text(header, "SOPClassUID") == RTSTRUCT or text(header, "Modality") == "RTSTRUCT":
+                made.structures.append(path)
+                continue
+            check_whole(path, header)
+        except InputError as error:
+            made.problems.append(str(error))
+            continue
+        if has_image(header):
+            headers.extend(slices_of(header))
+    arrange(made, headers, root, phase_tag, cone_beam)
+    return made
+
+
+def arrange(
+    made: DicomFolder,
+    headers: Iterable[Header],
+    root: Path,
+    phase_tag: str | None = None,
+    cone_beam: bool = False,
+) -> None:
+    """Sort the headers of CT slices into 4D CTs and other scans, and add them to ``made``."""
+    series: dict[str, list[Header]] = defaultdict(list)
+    kept, copies = _without_copies([h for h in headers if text(h, "Modality") == "CT"])
+    for header in kept:
+        series[str(header.SeriesInstanceUID)].append(header)
+    days: dict[tuple[str, str], list[Stack]] = defaultdict(list)
+    for members in series.values():
+        scouts = [h for h in members if "LOCALIZER" in text(h, "ImageType").upper()]
+        if scouts:
+            days[patient_of(scouts[0]), _day(scouts[0])].append(Stack(tuple(scouts)))
+        slices = [h for h in members if h not in scouts] if scouts else members
+        if slices:
+            divided = divide(slices, root, phase_tag)
+            made.problems.extend(divided.problems)
+            for stack in divided.stacks:
+                days[patient_of(stack.first), _day(stack.first)].append(stack)
+    for stacks in days.values():
+        beams = [stack for stack in stacks if stack.kind == CONE_BEAM]
+        _arrange_day(made, [s for s in stacks if s not in beams], beams, root, phase_tag, copies)
+        if cone_beam and beams:
+            _arrange_day(made, beams, [], root, phase_tag, copies)
+        else:
+            made.others.extend(beams)
+    made.ct.sort(key=lambda ct: (ct.patient, ct.date, ct.apart))
+
+
+def other_scans(stacks: Sequence[Stack]) -> list[str]:
+    """Scans that are no phases, a line each; one line for many of one kind."""
+    kinds: dict[str, list[Stack]] = defaultdict(list)
+    for stack in stacks:
+        kinds[stack.kind or "another scan"].append(stack)
+    lines = []
+    for kind, members in kinds.items():
+        if kind == CONE_BEAM:
+            lines.append(
+                f"left out: {len(members)} of {kind} ({members[0]}, ...), whose values are no HU:"
+                " the option cone_beam reads them"
+            )
+        else:
+            lines.extend(f"left out: {kind}, {stack}" for stack in members)
+    return lines
+
+
+# ------------------------------------------------------------------ the scans of a day
+
+
+def _arrange_day(
+    made: DicomFolder,
+    stacks: Sequence[Stack],
+    beside: Sequence[Stack],
+    root: Path,
+    phase_tag: str | None,
+    copies: Counter[str],
+) -> None:
+    done = sort_stacks(stacks, root, phase_tag, among=(CONE_BEAM,))
+    made.problems.extend(done.problems)
+    made.others.extend(done.others)
+    for one in done.sets:
+        notes = other_scans([*done.others, *beside])
+        notes += [
+            f"another 4D CT of the same day: {rival.apart or rival.stacks[0]}"
+            for rival in done.sets
+            if rival is not one
+        ]
+        made.ct.append(_breathing_ct(one, root, notes, copies))
+
+
+def _breathing_ct(
+    found: PhaseSet, root: Path, beside: Sequence[str], copies: Counter[str]
+) -> BreathingCT:
+    order = ordered(found.labels, found.tag)
+    phases, problems = [], []
+    for at, name, percent in zip(order.order, order.names, order.percents, strict=True):
+        headers = found.stacks[at].headers
+        what = f"{place_of(headers, root)}, phase {name}"
+        try:
+            check_alike(what, headers)
+            along, grid = stack_geometry(what, headers)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        phases.append(Phase(name, percent, tuple(headers[i] for i in along), grid))
+    first = found.stacks[order.order[0]].first
+    notes = [f"phases from {found.tag}", *order.notes, *_differences(phases)]
+    divided = [stack for stack in found.stacks if stack.tags]
+    if divided:
+        tags = " and ".join(tag.name for tag in divided[0].tags)
+        notes.insert(1, f"one series held several phases: divided by {tags}")
+    if twice := sum(copies[uid] for uid in {stack.uid for stack in found.stacks}):
+        notes.append(
+            f"{twice} slices are there twice, the same by SOPInstanceUID: one of each is read"
+        )
+    return BreathingCT(
+        patient_of(first),
+        _date(first),
+        text(first, "StudyInstanceUID"),
+        tuple(phases),
+        order.names[order.inhale],
+        order.names[order.exhale],
+        found.apart,
+        tuple(problems),
+        (*notes, *beside),
+    )
+
+
+def _differences(phases: Sequence[Phase]) -> list[str]:
+    """What is not the same in all phases."""
+    if not phases:
+        return []
+    notes = []
+    counts = Counter(phase.grid.size[2] for phase in phases)
+    usual = max(counts, key=lambda n: (counts[n], n))
+    for phase in phases:
+        if phase.grid.size[2] != usual:
+            notes.append(f"phase {phase.name} has {phase.grid.size[2]} slices, others {usual}")
+    if len({phase.grid.size[:2] for phase in phases}) > 1:
+        sizes = ", ".join(f"{p.name} {p.grid.size[0]}x{p.grid.size[1]}" for p in phases)
+        notes.append(f"phases differ in their matrix: {sizes}")
+    if len({phase.frame_of_reference for phase in phases}) > 1:
+        notes.append(
+            "phases have different FrameOfReferenceUIDs; their positions are taken as of one"
+        )
+    known = sorted(phase.percent for phase in phases if phase.percent is not None)
+    steps = (
+        [b - a for a, b in zip(known, [*known[1:], known[0] + 100], strict=True)] if known else []
+    )
+    if steps and max(steps) > 1.5 * min(steps):
+        notes.append("phases are not in even steps: " + ", ".join(phase.name for phase in phases))
+    return notes
+
+
+# ------------------------------------------------------------------ who and when
+
+
+def _without_copies(headers: Sequence[Header]) -> tuple[list[Header], Counter[str]]:
+    """The headers without second copies of a file, and how many were left out, by series."""
+    seen: dict[tuple[str, int | None], list[tuple[object, ...]]] = defaultdict(list)
+    kept, copies = [], Counter[str]()
+    for header in headers:
+        uid = text(header, "SOPInstanceUID")
+        facts = (
+            text(header, "SeriesInstanceUID"),
+            numbers(header, "ImagePositionPatient"),
+            text(header, "SeriesDescription"),
+            text(header, "ImageComments"),
+            text(header, "InstanceNumber"),
+        )
+        if uid and facts in seen[uid, header.frame_index]:
+            copies[str(header.SeriesInstanceUID)] += 1
+            continue
+        seen[uid, header.frame_index].append(facts)
+        kept.append(header)
+    return kept, copies
+
+
+def patient_of(header: Header) -> str:
+    """PatientID, or the name, of the patient of a slice."""
+    return text(header, "PatientID") or text(header, "PatientName") or "patient"
+
+
+def _day(header: Header) -> str:
+    """Scans of one day may be of one 4D CT, whatever their study: exports make studies as they like."""
+    return text(header, "StudyDate") or text(header, "StudyInstanceUID")
+
+
+def _date(header: Header) -> str:
+    dates = ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate")
+    return next((said for tag in dates if (said := text(header, tag))), "")

@@ -1,0 +1,294 @@
+"""The header of one DICOM file, and whether it is an image; frames of enhanced CT as slices.
+
+Few tags are read and no pixel. What decides where a voxel lies has to be readable; what only tells a
+story (names, times, comments) may be broken and then counts as absent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+from pydicom.uid import CTImageStorage
+
+from ..errors import InputError
+
+#: A value of these that cannot be parsed makes the file unusable.
+PLACE_TAGS = (
+    "SOPClassUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "GantryDetectorTilt",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "NumberOfFrames",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "BitsAllocated",
+)
+#: Read by :func:`text` and :func:`number`, for which a broken value is none.
+STORY_TAGS = (
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "PatientID",
+    "PatientName",
+    "StudyDate",
+    "SeriesDate",
+    "AcquisitionDate",
+    "ContentDate",
+    "StudyDescription",
+    "SeriesDescription",
+    "SeriesNumber",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "ImageType",
+    "ImageComments",
+    "ProtocolName",
+    "AcquisitionProtocolDescription",
+    "DerivationDescription",
+    "ScanOptions",
+    "ConvolutionKernel",
+    "SliceThickness",
+    "InstanceNumber",
+    "NominalPercentageOfRespiratoryPhase",
+    "NominalPercentageOfCardiacPhase",
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "NumberOfTemporalPositions",
+    "AcquisitionNumber",
+    "TriggerTime",
+    "AcquisitionDateTime",
+    "AcquisitionTime",
+    "ContentTime",
+)
+_FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_TAGS = [Tag(name) for name in (*PLACE_TAGS, *STORY_TAGS, *_FRAMES)]
+_UNREADABLE = (
+    InvalidDicomError,
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+)
+
+
+def is_dicom(path: str | os.PathLike[str]) -> bool:
+    """Whether a file carries the DICOM mark, or begins like DICOM written without its preamble."""
+    return _begins(path) != ""
+
+
+class Header(dict[str, Any]):
+    """Tags of one slice by keyword, as plain values: thousands of them are kept.
+
+    Attributes:
+        filename: of its file.
+        frame_index: which frame of its file it describes, from 0; None for a file of one slice.
+    """
+
+    __slots__ = ("filename", "frame_index")
+
+    def __init__(self, filename: str, frame_index: int | None = None, **values: Any) -> None:
+        super().__init__(values)
+        self.filename = filename
+        self.frame_index = frame_index
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def read_header(path: Path) -> Header | None:
+    """The tags of a DICOM file of any kind; None if it is none.
+
+    A file without the mark counts only if it reads as a whole CT header. The frames of an enhanced CT
+    are kept, as headers of their own, under the keyword "Frames".
+
+    Raises:
+        InputError: it carries the mark and cannot be read.
+    """
+    begins = _begins(path)
+    if not begins:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read = pydicom.dcmread(
+                path,
+                stop_before_pixels=True,
+                specific_tags=list(_TAGS),
+                force=begins == "bare",
+            )
+            header = Header(str(path), None, **_place(read), **_story(read))
+            kind = getattr(read, "file_meta", {}).get("MediaStorageSOPClassUID", "")
+            header["MediaStorageSOPClassUID"] = str(kind)
+            if frames := read.get("PerFrameFunctionalGroupsSequence"):
+                shared = read.get("SharedFunctionalGroupsSequence") or [None]
+                header["Frames"] = [
+                    _frame(header, shared[0], group, n) for n, group in enumerate(frames)
+                ]
+    except _UNREADABLE as error:
+        if begins == "bare":
+            return None
+        raise InputError(
+            path, expected="a readable DICOM file", found=f"{error}"[:120] or "a damaged one"
+        ) from error
+    if begins == "bare" and not (has_image(header) and text(header, "Modality") == "CT"):
+        return None
+    return header
+
+
+def has_image(header: Header) -> bool:
+    """Whether a header describes an image of a series."""
+    return all(header.get(tag) for tag in ("SeriesInstanceUID", "Rows", "Columns"))
+
+
+def image_header(path: Path) -> Header | None:
+    """The tags of a DICOM image, or None for any other file.
+
+    Raises:
+        InputError: as :func:`read_header`; a CT slice whose header was cut off.
+    """
+    header = read_header(path)
+    if header is None:
+        return None
+    check_whole(path, header)
+    return header if has_image(header) else None
+
+
+def check_whole(path: Path, header: Header) -> None:
+    """Refuse a header without image that was meant to have one: dropping it would shorten the scan.
+
+    Raises:
+        InputError: that.
+    """
+    kind = header["MediaStorageSOPClassUID"]
+    meant = kind in ("", CTImageStorage) or kind.startswith(f"{CTImageStorage}.")
+    if meant and not has_image(header):
+        raise InputError(
+            path,
+            expected="a whole CT slice",
+            found="one without series or size",
+            do="it is truncated: copy it again",
+        )
+
+
+def slices_of(header: Header) -> list[Header]:
+    """The header itself, or one for every frame of an enhanced (multi-frame) CT."""
+    return header.get("Frames") or [header]
+
+
+def path_of(header: Header) -> Path:
+    """The file that a header was read from."""
+    return Path(header.filename)
+
+
+def text(header: Header | Dataset, tag: str) -> str:
+    """A value as text, several parts joined by a backslash; empty if absent or broken."""
+    try:
+        value = header.get(tag)
+    except _UNREADABLE:
+        return ""
+    if value is None:
+        return ""
+    if isinstance(value, MultiValue | list | tuple):
+        return "\\".join(str(part) for part in value).strip()
+    return str(value).strip()
+
+
+def number(header: Header, tag: str) -> float | None:
+    """A value as a number; None if absent or broken."""
+    try:
+        return float(text(header, tag))
+    except ValueError:
+        return None
+
+
+def numbers(header: Header, tag: str) -> tuple[float, ...]:
+    """Several values as numbers; empty if absent or broken."""
+    try:
+        return tuple(float(part) for part in text(header, tag).split("\\"))
+    except ValueError:
+        return ()
+
+
+def _begins(path: str | os.PathLike[str]) -> str:
+    """ "mark", "bare" (a first element of group 0002 or 0008, as without preamble), or nothing."""
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(132)
+    except OSError:
+        return ""
+    if head[128:] == b"DICM":
+        return "mark"
+    if len(head) == 132 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0:
+        return "bare"
+    return ""
+
+
+# ------------------------------------------------------------------ plain values
+
+
+def _place(read: Dataset) -> dict[str, Any]:
+    """Values are parsed on access: a broken one fails here."""
+    return {tag: _plain(value) for tag in PLACE_TAGS if (value := read.get(tag)) is not None}
+
+
+def _story(read: Dataset) -> dict[str, Any]:
+    values = ((tag, text(read, tag)) for tag in STORY_TAGS)
+    return {tag: sys.intern(value) for tag, value in values if value}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, MultiValue | list):
+        return tuple(_plain(part) for part in value)
+    if isinstance(value, str):
+        return sys.intern(str(value))
+    return float(value) if isinstance(value, float) else value
+
+
+#: What a functional group calls otherwise than a classic slice.
+_CLASSIC = {
+    "FrameType": "ImageType",
+    "FrameComments": "ImageComments",
+    "FrameAcquisitionNumber": "AcquisitionNumber",
+    "FrameAcquisitionDateTime": "AcquisitionDateTime",
+}
+
+
+def _frame(whole: Header, shared: Dataset | None, own: Dataset, n: int) -> Header:
+    made = Header(whole.filename, n, **whole)
+    made["NumberOfFrames"] = 1
+    for item in _functional_items(shared, own):
+        made.update({**_place(item), **_story(item)})
+        made.update({c: text(item, f) for f, c in _CLASSIC.items() if text(item, f)})
+    return made
+
+
+def _functional_items(shared: Dataset | None, own: Dataset) -> Iterator[Dataset]:
+    """The contents of the functional groups, those of the frame itself last."""
+    for group in (shared, own):
+        for element in group or ():
+            if element.VR == "SQ" and element.value:
+                yield element.value[0]

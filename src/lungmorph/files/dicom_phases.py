@@ -1,0 +1,101 @@
+"""One phase of the 4D CT in a folder of DICOM files, chosen by its percent or name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..errors import InputError
+from ..space import Volume
+from .breathing_ct import BreathingCT, Phase
+from .dicom_folder import DicomFolder, arrange, find_phases
+from .dicom_header import Header, text
+
+
+def read_phase(folder: str | os.PathLike[str], phase: str, series: str | None = None) -> Volume:
+    """Read one phase of the 4D CT in a folder, float32 HU.
+
+    Args:
+        folder: searched with its subfolders.
+        phase: percent ("50", "50%", "T50") or name ("20% In").
+        series: where there are several 4D CTs: UID, number or description of a series of the one that is
+            meant, its study date, or a part that only it has.
+
+    Raises:
+        InputError: no 4D CT, several, no such phase, or one with missing or doubled slices.
+    """
+    return find_phase(folder, phase, series).load()
+
+
+def find_phase(folder: str | os.PathLike[str], phase: str, series: str | None = None) -> Phase:
+    """The phase that :func:`read_phase` reads, from headers alone; raises the same."""
+    found = find_phases(folder)
+    if not found.ct:
+        raise InputError(
+            folder,
+            expected="a 4D CT",
+            found="none" + (f" ({found.problems[0]})" if found.problems else ""),
+            do="" if found.problems else "leave the phase out to read a single scan",
+        )
+    fit = [ct for ct in found.ct if series is None or _matches(ct, series)]
+    if len(fit) != 1:
+        raise InputError(
+            folder,
+            expected="one 4D CT" + (f" that matches {series!r}" if series else ""),
+            found=f"{len(fit)} of " * bool(series) + "; ".join(map(str, fit or found.ct)),
+            do="give the folder of one, or choose it by one of its series, its date or description",
+        )
+    wanted = plain_name(phase)
+    for one in fit[0].phases:
+        if wanted in (plain_name(one.name), "" if one.percent is None else f"{one.percent:g}"):
+            return one
+    broken = [line for line in fit[0].problems if f"phase {wanted} %" in line]
+    raise InputError(
+        folder,
+        expected=f"a phase {phase!r}",
+        found=", ".join(one.name for one in fit[0].phases),
+        do=broken[0] if broken else "",
+    )
+
+
+def phases_line(folder: Path, headers: Iterable[Header]) -> InputError | None:
+    """What to say where one scan was wanted and the slices are phases; None if they are not."""
+    found = DicomFolder()
+    arrange(found, headers, folder)
+    if not found.ct:
+        return None
+    first = found.ct[0]
+    inhale, exhale = (
+        f'"{n}"' if " " in n else n for n in map(_option, (first.inhale, first.exhale))
+    )
+    return InputError(
+        folder,
+        expected="one 3D scan",
+        found="; ".join(map(str, found.ct)),
+        do=f"choose phases with --phase and --moving-phase (such as {inhale} and {exhale}),"
+        " or one series with --series",
+    )
+
+
+def plain_name(name: str) -> str:
+    """ "50 %", "T50" and "050%" are the same phase: "50"; "20 % In" is "20in"."""
+    bare = re.sub(r"[\s%_]+", "", name).lower()
+    match = re.fullmatch(r"t?=?0*(\d+(?:\.\d+)?)(in|ex)?", bare)
+    return f"{float(match[1]):g}{match[2] or ''}" if match else bare
+
+
+def _option(name: str) -> str:
+    return name.removesuffix(" %").replace(" %", "%")
+
+
+def _matches(ct: BreathingCT, wanted: str) -> bool:
+    said = {ct.date, ct.study, ct.patient, ct.apart}
+    for phase in ct.phases:
+        first = phase.headers[0]
+        said |= {phase.series, text(first, "SeriesNumber"), text(first, "SeriesDescription")}
+    words = wanted.strip().lower()
+    return any(
+        words == one.lower() or (len(words) > 2 and words in one.lower()) for one in said if one
+    )

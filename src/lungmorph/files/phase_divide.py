@@ -1,0 +1,230 @@
+"""One DICOM series into stacks of slices, each with every position once.
+
+Some scanners write all phases of a 4D CT, or two reconstructions, into one series, so that every position
+is there several times. The tag that divides such a series into whole stacks is found; which it was is said.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .dicom_header import Header, number, numbers, path_of, text
+from .phase_tags import FOLDER, LAST, TAGS, TIMES, Tag, private_tags
+from .phase_text import kind_of, without_phase
+
+#: Slices nearer to one another along the normal are at one position: tables shake by a tenth of a mm.
+SAME_POSITION_MM = 0.2
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Slices that should be one 3D image.
+
+    Attributes:
+        headers: of the slices, in no order.
+        tags: those that divided its series into stacks; empty if it is the whole series.
+    """
+
+    headers: tuple[Header, ...]
+    tags: tuple[Tag, ...] = ()
+
+    @property
+    def first(self) -> Header:
+        """Any of the headers."""
+        return self.headers[0]
+
+    @property
+    def uid(self) -> str:
+        """Its SeriesInstanceUID."""
+        return str(self.first.SeriesInstanceUID)
+
+    @cached_property
+    def kind(self) -> str:
+        """What it is that is no phase ("average", "localizer", ...), or empty."""
+        words = " ".join((description(self.headers), text(self.first, "ManufacturerModelName")))
+        study = text(self.first, "StudyDescription")
+        if "cbct" in study.lower():
+            words += " cbct"
+        return kind_of(words, text(self.first, "ImageType"))
+
+    @cached_property
+    def size(self) -> tuple[int, int, int]:
+        """Columns, rows, slices."""
+        return int(self.first.Columns), int(self.first.Rows), len(self.headers)
+
+    def __str__(self) -> str:
+        words = description(self.headers) or "no description"
+        size = "x".join(str(n) for n in self.size)
+        return f"series {text(self.first, 'SeriesNumber') or '-'} '{words}' ({size}, UID ..{self.uid[-12:]})"
+
+
+@dataclass
+class Divided:
+    """The stacks of a series, and why it could not be divided if it could not."""
+
+    stacks: list[Stack] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def description(headers: Sequence[Header]) -> str:
+    """The SeriesDescription, which may be missing in some of the slices."""
+    return next((words for h in headers if (words := text(h, "SeriesDescription"))), "")
+
+
+def divide(headers: Sequence[Header], root: Path, tag: str | None = None) -> Divided:
+    """Divide the slices of one series where positions are there more than once.
+
+    Args:
+        headers: of one series.
+        root: for messages.
+        tag: name of the tag to divide by; the most telling one that works if None.
+    """
+    spots = positions(headers)
+    if spots is None or len(headers) < 2:
+        return Divided([Stack(tuple(headers))])
+    told = [t for t in (*TAGS, FOLDER, *TIMES, LAST) if t.name == tag] if tag else TAGS
+    ways = _ways(told, headers, spots)
+    if ways:
+        return _divided(ways, headers, root)
+    if np.bincount(spots).max() == 1:
+        return Divided([Stack(tuple(headers))])
+    for attribute in ATTRIBUTES.values():
+        parts = _groups([attribute(header) for header in headers])
+        if len(parts) > 1 and all(_is_whole(spots, part) for part in parts):
+            both = [divide([headers[i] for i in part], root, tag) for part in parts]
+            return Divided(
+                [stack for one in both for stack in one.stacks],
+                [line for one in both for line in one.problems],
+            )
+    for last in ([FOLDER], list(TIMES), [LAST]) if tag is None else ():
+        ways = _ways(last, headers, spots)
+        if ways:
+            return _divided(ways, headers, root)
+        if last == [FOLDER] and (ways := _ways(private_tags(headers), headers, spots)):
+            return _divided(ways, headers, root)
+    if np.mean(np.bincount(spots) > 1) < 0.5:  # some doubled slices, no second stack
+        return Divided([Stack(tuple(headers))])
+    return Divided(problems=[_undivided(headers, spots, root)])
+
+
+def positions(headers: Sequence[Header]) -> NDArray[np.int64] | None:
+    """For every slice the number of its position along the normal; None without geometry."""
+    axes = [numbers(h, "ImageOrientationPatient") for h in headers]
+    where = [numbers(h, "ImagePositionPatient") for h in headers]
+    if any(len(a) != 6 for a in axes) or any(len(w) != 3 for w in where):
+        return None
+    along = np.asarray(where) @ np.cross(axes[0][:3], axes[0][3:])
+    order = np.argsort(along)
+    number_of = np.empty(len(along), dtype=np.int64)
+    number_of[order] = np.concatenate([[0], np.cumsum(np.diff(along[order]) > SAME_POSITION_MM)])
+    return number_of
+
+
+# ------------------------------------------------------------------ what tells stacks apart
+
+Way = tuple[Tag, list[list[int]], int]
+
+
+def _ways(tags: Sequence[Tag], headers: Sequence[Header], spots: NDArray[np.int64]) -> list[Way]:
+    """The tags that divide slices into whole stacks, with as few doubled positions as can be."""
+    ways = []
+    for tag in tags:
+        labels = tag.read(headers)
+        if any(label is None for label in labels):
+            continue
+        parts = _groups([str(label) for label in labels])
+        if len(parts) < 2 or not all(_is_whole(spots, part) for part in parts):
+            continue
+        doubled = sum(len(part) - len(np.unique(spots[part])) for part in parts)
+        if doubled <= 0.1 * len(headers):
+            ways.append((tag, parts, doubled))
+    least = min((doubled for *_, doubled in ways), default=0)
+    return [way for way in ways if way[2] == least]
+
+
+def _is_whole(spots: NDArray[np.int64], part: Sequence[int]) -> bool:
+    """Whether some slices reach over at least half of the region that all of them cover.
+
+    Phases may lie between one another, so a part need not have a slice at every position.
+    """
+    mine, every = np.unique(spots[list(part)]), int(spots.max()) + 1
+    return len(mine) > 1 and bool(mine[-1] - mine[0] + 1 >= 0.5 * every)
+
+
+def _divided(ways: Sequence[Way], headers: Sequence[Header], root: Path) -> Divided:
+    tag, parts, _ = ways[0]
+    for other, its_parts, _ in ways[1:]:
+        if {frozenset(p) for p in parts} != {frozenset(p) for p in its_parts}:
+            line = InputError(
+                place_of(headers, root),
+                expected="one way to divide the series into phases",
+                found=f"{tag.name} ({len(parts)} phases) and {other.name} ({len(its_parts)}), which"
+                " put slices together differently",
+                do="choose one with phase_tag, or correct the other",
+            )
+            return Divided(problems=[str(line)])
+    tags = tuple(way[0] for way in ways)
+    return Divided([Stack(tuple(headers[i] for i in part), tags) for part in parts])
+
+
+def _groups(keys: Sequence[Hashable]) -> list[list[int]]:
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for i, key in enumerate(keys):
+        groups[key].append(i)
+    return list(groups.values())
+
+
+def _undivided(headers: Sequence[Header], spots: NDArray[np.int64], root: Path) -> str:
+    values = []
+    for tag in (*TAGS, *TIMES, LAST):
+        labels = {str(label) for label in tag.read(headers) if label is not None}
+        if labels:
+            shown = ", ".join(sorted(labels)[:3]) + (", ..." if len(labels) > 3 else "")
+            values.append(f"{tag.name} {len(labels)} ({shown})")
+    counts = np.bincount(spots)
+    found = (
+        f"{len(headers)} slices at {len(counts)} positions ({counts.min()} to {counts.max()} each)"
+    )
+    return str(
+        InputError(
+            place_of(headers, root),
+            expected="slices that a tag divides into phases",
+            found=f"{found}; different values: {'; '.join(values) or 'of no tag that is known'}",
+            do="export each phase as a series of its own, or name the phase in SeriesDescription",
+        )
+    )
+
+
+def place_of(headers: Sequence[Header], root: Path) -> str:
+    """Folder and series, for messages."""
+    folder = path_of(headers[0]).parent
+    where = folder if folder.is_relative_to(root) else root
+    return f"{where}, {Stack(tuple(headers))}"
+
+
+#: What differs between two reconstructions or two scans, and not between phases of one.
+ATTRIBUTES: dict[str, Callable[[Header], Hashable]] = {
+    "study": lambda h: text(h, "StudyInstanceUID"),
+    "orientation": lambda h: tuple(round(v, 2) for v in numbers(h, "ImageOrientationPatient")),
+    "kernel": lambda h: text(h, "ConvolutionKernel"),
+    "slice thickness": lambda h: round(number(h, "SliceThickness") or 0.0, 2),
+    "image type": lambda h: without_phase(text(h, "ImageType")),
+    "scanner": lambda h: text(h, "Manufacturer") + text(h, "ManufacturerModelName"),
+    "protocol": lambda h: without_phase(text(h, "ProtocolName")),
+    "frame of reference": lambda h: text(h, "FrameOfReferenceUID"),
+    "matrix": lambda h: (
+        int(h.Columns),
+        int(h.Rows),
+        *(round(v, 3) for v in numbers(h, "PixelSpacing")),
+    ),
+    "description": lambda h: without_phase(text(h, "SeriesDescription"), blur=True),
+    "whole description": lambda h: without_phase(text(h, "SeriesDescription")),
+}

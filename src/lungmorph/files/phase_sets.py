@@ -1,0 +1,287 @@
+"""Which stacks of slices are the phases of one 4D CT, and which stand beside it.
+
+Works within one patient and day. The phase is taken from the most telling tag that differs from stack to
+stack; where another tag that tells as much contradicts it, nothing is decided.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import InputError
+from .dicom_header import Header, numbers, path_of
+from .phase_divide import ATTRIBUTES, Stack, description, place_of
+from .phase_order import ordered, unevenness
+from .phase_tags import COUNTED, FOLDER, LAST, SAID, TAGS, TIMED, TIMES, Tag, private_tags
+from .phase_text import Label, without_phase
+
+#: Tags of equal weight that differ by more contradict one another; less is rounding (16.7 and 17 %).
+SAME_PERCENT = 1.6
+
+
+@dataclass
+class PhaseSet:
+    """Stacks with their phases, all different.
+
+    Attributes:
+        stacks, labels: of the phases, in no order.
+        tag: where the labels were written.
+        apart: what tells it from another set of the same day ("kernel B30f"), or empty.
+    """
+
+    stacks: list[Stack]
+    labels: list[Label]
+    tag: str
+    apart: str = ""
+
+
+@dataclass
+class Sorted:
+    """What became of the stacks of one patient and day."""
+
+    sets: list[PhaseSet] = field(default_factory=list)
+    others: list[Stack] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def sort_stacks(
+    stacks: Sequence[Stack], root: Path, tag: str | None = None, among: Sequence[str] = ()
+) -> Sorted:
+    """Find the 4D CTs among stacks.
+
+    Args:
+        stacks: of one patient and day.
+        root: for messages.
+        tag: name of the one to go by.
+        among: kinds of stack (:func:`lungmorph.files.phase_text.kind_of`) that may be phases all the same.
+    """
+    made = Sorted()
+    for stack in stacks:
+        if (stack.kind and stack.kind not in among) or stack.size[2] < 2:
+            made.others.append(stack)
+    open_ones = [stack for stack in stacks if stack not in made.others]
+    told = [t for t in TAGS if tag in (None, t.name)]
+    open_ones = _said(made, open_ones, [t for t in told if t.strength == SAID], told, root)
+    families: dict[Hashable, list[Stack]] = defaultdict(list)
+    for stack in open_ones:
+        families[_family(stack)].append(stack)
+    for family in families.values():
+        _counted(made, family, root, tag)
+    return made
+
+
+# ------------------------------------------------------------------ the phase is said
+
+
+def _said(
+    made: Sorted, stacks: Sequence[Stack], tags: Sequence[Tag], rivals: Sequence[Tag], root: Path
+) -> list[Stack]:
+    """Move the stacks whose phase is said into sets; returns the others."""
+    read = {tag.name: _labels(tag, stacks) for tag in rivals}
+    variety = {tag.name: len({str(label) for label in read[tag.name] if label}) for tag in tags}
+    best = max(tags, key=lambda tag: variety[tag.name], default=None)
+    if best is None or variety[best.name] < 2:
+        return list(stacks)
+    labels = read[best.name]
+    chosen = [(stack, label) for stack, label in zip(stacks, labels, strict=True) if label]
+    for part, apart in _settled(chosen):
+        at = [i for i, stack in enumerate(stacks) if any(stack is one for one, _ in part)]
+        lines = (
+            _contradiction(best, other, [(labels[i], read[other.name][i]) for i in at])
+            for other in rivals
+            if other is not best
+        )
+        if line := next(filter(None, lines), ""):
+            error = InputError(
+                place_of(part[0][0].headers, root),
+                expected="tags that agree on the phases",
+                found=line,
+                do="choose one with phase_tag, or correct the other",
+            )
+            made.problems.append(str(error))
+        else:
+            _make_set(made, part, best.name, apart, root)
+    return [stack for stack, label in zip(stacks, labels, strict=True) if label is None]
+
+
+def _labels(tag: Tag, stacks: Sequence[Stack]) -> list[Label | None]:
+    """The label that all slices of a stack have, for every stack."""
+    every = tag.read([header for stack in stacks for header in stack.headers])
+    found, start = [], 0
+    for stack in stacks:
+        own = {label for label in every[start : start + len(stack.headers)] if label}
+        found.append(own.pop() if len(own) == 1 else None)
+        start += len(stack.headers)
+    return found
+
+
+def _contradiction(
+    best: Tag, other: Tag, pairs: Sequence[tuple[Label | None, Label | None]]
+) -> str:
+    """How two tags contradict one another; empty if they agree or the other one does not tell."""
+    both = [(a, b) for a, b in pairs if a is not None and b is not None]
+    if len({str(b) for _, b in both}) < max(2, len(both) / 2):
+        return ""
+    if other.strength == SAID and all(a.unit == b.unit == "percent" for a, b in both):
+        wrong = [(a, b) for a, b in both if not _same_percent(a, b)]
+    else:
+        ranks = sorted(both, key=lambda pair: _sort_key(pair[0]))
+        values = [b.value for _, b in ranks]
+        falls = sum(b <= a for a, b in zip(values, [*values[1:], values[0]], strict=True))
+        sided = any(a.side for a, _ in both)
+        wrong = [] if sided or falls <= 1 else ranks
+    if not wrong:
+        return ""
+    shown = ", ".join(f"{a} is {b}" for a, b in wrong[:10])
+    return f"{best.name} and {other.name} that do not: {shown}"
+
+
+def _same_percent(a: Label, b: Label) -> bool:
+    apart = abs(a.value - b.value)
+    return min(apart, abs(100 - apart)) <= SAME_PERCENT and (not b.side or a.side in ("", b.side))
+
+
+def _sort_key(label: Label) -> tuple[float, str]:
+    return label.value, label.side
+
+
+def _settled(
+    chosen: list[tuple[Stack, Label]], apart: str = ""
+) -> list[tuple[list[tuple[Stack, Label]], str]]:
+    """Split stacks of which two have one phase by what tells two scans or reconstructions apart."""
+    wrong = unevenness([label for _, label in chosen])
+    best: tuple[int, int, list[tuple[list[tuple[Stack, Label]], str]]] | None = None
+    for name, attribute in _TELLING.items() if wrong else ():
+        groups: dict[Hashable, list[tuple[Stack, Label]]] = defaultdict(list)
+        for stack, label in chosen:
+            groups[attribute(stack)].append((stack, label))
+        if len(groups) < 2 or max(map(len, groups.values())) < max(
+            2, len({str(label) for _, label in chosen}) / 2
+        ):
+            continue
+        left = sum(unevenness([label for _, label in group]) for group in groups.values())
+        if left < wrong and (best is None or (left, len(groups)) < best[:2]):
+            parts = [
+                (group, f"{apart} {name} {_short(key)}".strip()) for key, group in groups.items()
+            ]
+            best = (left, len(groups), parts)
+    if best is None:
+        return [(chosen, apart)]
+    return [end for group, told in best[2] for end in _settled(group, told)]
+
+
+def _short(key: Hashable) -> str:
+    if isinstance(key, tuple):
+        return "x".join(f"{v:g}" for v in key)
+    return f"..{str(key)[-12:]}" if str(key).count(".") > 4 else str(key)
+
+
+def _of_first(read: Callable[[Header], Hashable]) -> Callable[[Stack], Hashable]:
+    return lambda stack: read(stack.first)
+
+
+#: In the order in which they are preferred among equals.
+_TELLING: dict[str, Callable[[Stack], Hashable]] = {
+    **{name: _of_first(read) for name, read in ATTRIBUTES.items()},
+    "slices": lambda stack: stack.size[2],
+    "folder": lambda stack: str(path_of(stack.first).parent),
+    "folder above": lambda stack: str(path_of(stack.first).parent.parent),
+}
+
+
+def _make_set(
+    made: Sorted, part: list[tuple[Stack, Label]], tag: str, apart: str, root: Path
+) -> None:
+    counts = Counter((label.value, label.side) for _, label in part)
+    for key in [key for key, n in counts.items() if n > 1]:
+        rivals = [stack for stack, label in part if (label.value, label.side) == key]
+        label = next(label for _, label in part if (label.value, label.side) == key)
+        made.problems.append(
+            str(
+                InputError(
+                    f"{place_of(rivals[0].headers, root)}, phase {label}",
+                    expected="one scan of this phase",
+                    found=f"{len(rivals)}: " + "; ".join(str(stack) for stack in rivals),
+                    do="keep one of them in the folder",
+                )
+            )
+        )
+        part = [(stack, label) for stack, label in part if (label.value, label.side) != key]
+    if len(part) < 2:
+        made.others.extend(stack for stack, _ in part)
+        return
+    made.sets.append(PhaseSet([s for s, _ in part], [lb for _, lb in part], tag, apart))
+
+
+# ------------------------------------------------------------------ the phase is counted or timed
+
+
+def _family(stack: Stack) -> Hashable:
+    """What phases have in common where nothing says that they are phases."""
+    if stack.tags:
+        return stack.uid
+    spacing = tuple(round(v, 3) for v in numbers(stack.first, "PixelSpacing"))
+    where = [round(v) for h in stack.headers for v in numbers(h, "ImagePositionPatient")]
+    return (
+        without_phase(description(stack.headers)),
+        ATTRIBUTES["orientation"](stack.first),
+        ATTRIBUTES["kernel"](stack.first),
+        stack.size,
+        spacing,
+        (min(where, default=0), max(where, default=0)),
+    )
+
+
+def _counted(made: Sorted, family: list[Stack], root: Path, tag: str | None) -> None:
+    """A set from stacks of one kind, by what counts them or by the order of time."""
+    divided = bool(family[0].tags)
+    if len(family) < (2 if divided else 3):
+        made.others.extend(family)
+        return
+    headers = [header for stack in family for header in stack.headers]
+    steps: tuple[Callable[[], Sequence[Tag]], ...] = (
+        lambda: [t for t in TAGS if t.strength == COUNTED],
+        lambda: [FOLDER],
+        lambda: private_tags(headers),
+        lambda: TIMES,
+        lambda: [LAST],
+    )
+    for tags_of in steps:
+        read = [(t, _labels(t, family)) for t in tags_of() if tag in (None, t.name)]
+        ways = [(t, [lb for lb in found if lb is not None]) for t, found in read if _tells(found)]
+        if not ways:
+            continue
+        best, labels = ways[0]
+        order = ordered(labels, best.name).order
+        for other, its_labels in ways[1:]:
+            if ordered(its_labels, other.name).order != order:
+                _undecided(made, family, [best, other], root)
+                return
+        if best.strength == TIMED and not divided and len(family) < 4:
+            break
+        made.sets.append(PhaseSet(family, labels, best.name))
+        return
+    if divided or len(family) > 3:
+        _undecided(made, family, [], root)
+    else:
+        made.others.extend(family)
+
+
+def _tells(labels: Sequence[Label | None]) -> bool:
+    return None not in labels and len({str(label) for label in labels}) == len(labels)
+
+
+def _undecided(made: Sorted, family: Sequence[Stack], tags: Sequence[Tag], root: Path) -> None:
+    if tags:
+        found = f"{len(family)} that " + " and ".join(t.name for t in tags) + " order differently"
+        do = "choose one with phase_tag, or name the phases in SeriesDescription"
+    else:
+        found = f"{len(family)} alike with nothing that tells: " + "; ".join(map(str, family))
+        do = "name the phase in SeriesDescription, or give one of the series by itself"
+    where = place_of(family[0].headers, root)
+    made.problems.append(
+        str(InputError(where, expected="scans whose phase is known", found=found, do=do))
+    )

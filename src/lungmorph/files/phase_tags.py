@@ -1,0 +1,160 @@
+"""Where a DICOM file may say its breathing phase: the tags, from the most telling to the least."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom.dataelem import DataElement
+
+from .dicom_header import Header, number, path_of, text
+from .phase_text import Label, labels_of
+
+#: How much a tag can be trusted to be the phase: said in percent; counted; only in the order of time.
+SAID, COUNTED, TIMED = range(3)
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A place where the phase may stand.
+
+    Attributes:
+        name: for people.
+        strength: ``SAID``, ``COUNTED`` or ``TIMED``.
+        read: the label of each of several headers, None where there is none.
+    """
+
+    name: str
+    strength: int
+    read: Callable[[Sequence[Header]], list[Label | None]]
+
+
+def _in_words(name: str) -> Tag:
+    def read(headers: Sequence[Header]) -> list[Label | None]:
+        texts = [text(header, name).replace("\\", " ") for header in headers]
+        known = list(dict.fromkeys(texts))
+        labels = dict(zip(known, labels_of(known), strict=True))
+        return [labels[words] for words in texts]
+
+    return Tag(name, SAID, read)
+
+
+def _in_percent(name: str) -> Tag:
+    def read(headers: Sequence[Header]) -> list[Label | None]:
+        values = [number(header, name) for header in headers]
+        return [Label(round(v, 2)) if v is not None and 0 <= v <= 100 else None for v in values]
+
+    return Tag(name, SAID, read)
+
+
+def _counted(name: str, strength: int) -> Tag:
+    def read(headers: Sequence[Header]) -> list[Label | None]:
+        made: list[Label | None] = []
+        for header in headers:
+            value, total = number(header, name), number(header, "NumberOfTemporalPositions")
+            known = int(total) if total and strength == COUNTED else None
+            made.append(None if value is None else Label(value, unit="number", total=known))
+        return made
+
+    return Tag(name, strength, read)
+
+
+def _folder_names() -> Tag:
+    def read(headers: Sequence[Header]) -> list[Label | None]:
+        folders = list(dict.fromkeys(path_of(header).parent.name for header in headers))
+        labels = dict(zip(folders, labels_of(folders), strict=True))
+        return [labels[path_of(header).parent.name] for header in headers]
+
+    return Tag("the name of the folder", SAID, read)
+
+
+#: A phase in the description of the series, its comment or its type is a statement of the scanner;
+#: what a cardiac tag says of a breath is the same in another box.
+TAGS = (
+    _in_percent("NominalPercentageOfRespiratoryPhase"),
+    _in_words("SeriesDescription"),
+    _in_words("ImageComments"),
+    _in_words("ImageType"),
+    _in_words("ProtocolName"),
+    _in_words("AcquisitionProtocolDescription"),
+    _in_words("DerivationDescription"),
+    _in_words("ScanOptions"),
+    _in_percent("NominalPercentageOfCardiacPhase"),
+    _counted("TemporalPositionIndex", COUNTED),
+    _counted("TemporalPositionIdentifier", COUNTED),
+)
+#: Asked one after the other only where none of TAGS tells.
+FOLDER = _folder_names()
+TIMES = (
+    _counted("AcquisitionNumber", TIMED),
+    _counted("TriggerTime", TIMED),
+    _counted("AcquisitionDateTime", TIMED),
+    _counted("AcquisitionTime", TIMED),
+)
+LAST = _counted("ContentTime", TIMED)
+
+
+def private_tags(headers: Sequence[Header]) -> list[Tag]:
+    """The private elements that may hold a phase in percent: text with a per cent sign, or numbers
+    that differ from slice to slice and are even steps from 0 to below 100.
+
+    Reads the whole headers, so it is asked last.
+    """
+    rows = [_private_values(header) for header in headers]
+    made = []
+    for key in sorted(set().union(*rows)):
+        values = [row.get(key) for row in rows]
+        texts = [str(value) for value in values if value is not None]
+        if any("%" in words for words in texts):
+            labels = labels_of([str(value or "") for value in values])
+        else:
+            labels = _even_numbers(values)
+        if len({str(label) for label in labels if label}) > 1:
+            made.append(Tag(f"the private tag {key}", SAID, _known(labels)))
+    return made
+
+
+def _known(labels: list[Label | None]) -> Callable[[Sequence[Header]], list[Label | None]]:
+    return lambda headers: labels
+
+
+def _even_numbers(values: Sequence[object]) -> list[Label | None]:
+    try:
+        numbers = [None if v is None else float(str(v)) for v in values]
+    except ValueError:
+        return [None] * len(values)
+    found = sorted({v for v in numbers if v is not None})
+    even = len(found) > 1 and all(abs(v - i * 100 / len(found)) < 1.0 for i, v in enumerate(found))
+    return [Label(v) if even and v is not None else None for v in numbers]
+
+
+def _private_values(header: Header) -> dict[str, object]:
+    if header.frame_index is not None:
+        return {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            whole = pydicom.dcmread(Path(path_of(header)), stop_before_pixels=True, force=True)
+            return {_key(e): e.value for e in whole if e.tag.is_private and _is_single(e)}
+    except (OSError, ValueError, AttributeError, NotImplementedError, EOFError, KeyError):
+        return {}
+
+
+def _key(element: DataElement) -> str:
+    creator = f" {element.private_creator}" if element.private_creator else ""
+    return f"({element.tag.group:04X},{element.tag.element:04X}){creator}"
+
+
+def _is_single(element: DataElement) -> bool:
+    if element.tag.is_private_creator or element.VR == "SQ" or element.VM != 1:
+        return False
+    value = element.value
+    if isinstance(value, bytes):  # implicit VR of unknown private elements: text or nothing
+        try:
+            element.value = value.decode("ascii").strip("\0 ")
+        except UnicodeDecodeError:
+            return False
+    return len(str(element.value)) <= 64

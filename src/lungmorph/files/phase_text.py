@@ -1,0 +1,185 @@
+"""What the words of a DICOM header say about a scan: its breathing phase, or what else it is.
+
+Scanners and planning systems have no common way to write a phase: "T=50%", "50% Ex", "Gated, 50.0%A",
+"CT 50 %", "100%In/0%Ex", "Phase 3/10". A number counts only with a per cent sign, or right after a
+word for phase; one that belongs to the reconstruction ("ASIR 30%") or to the heart does not count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+INHALE, EXHALE = "In", "Ex"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A phase as it is written.
+
+    Attributes:
+        value: the number.
+        side: "In" or "Ex" where the name says so.
+        twin: the second name of a phase with two ("100%In/0%Ex"), as (value, side).
+        unit: "percent", "index" (3 of ``total``), or "number" where only the whole set can tell.
+        total: number of phases, where it is written.
+    """
+
+    value: float
+    side: str = ""
+    twin: tuple[float, str] | None = None
+    unit: str = "percent"
+    total: int | None = None
+
+    def __str__(self) -> str:
+        if self.unit == "index":
+            return f"{self.value:g}" + (f"/{self.total}" if self.total else "")
+        percent = "%" if self.unit == "percent" else ""
+        return f"{self.value:g}{percent}" + (f" {self.side}" if self.side else "")
+
+
+_SIDE = r"(?P<side>in|ex)(?:h|sp|p|hale|halation|spiration|piration|spiratory|piratory)?(?![a-z])"
+_PERCENT = re.compile(
+    r"(?<![\d.,])(?P<value>\d{1,3}(?:[.,]\d+)?)\s*(?:%|pct(?![a-z])|percent)"
+    rf"(?:[\s_]*{_SIDE})?",
+    re.IGNORECASE,
+)
+_SIDE_FIRST = re.compile(rf"(?<![a-z]){_SIDE}[\s_:=-]*$", re.IGNORECASE)
+_RECONSTRUCTION = r"asir(?:[\s_-]?v)?|ss|safire|admire|imr|ir|idose\d?|aidr|veo|dlir|fbp"
+_HEART = r"bestdiast|bestsyst|r-?r|cardiac|ecg|ekg|heart|diast\w*|syst\w*"
+_BEFORE = re.compile(rf"(?<![a-z])(?:{_RECONSTRUCTION}|{_HEART})[\s_:=(\[-]*$", re.IGNORECASE)
+_AFTER = re.compile(
+    rf"^[\s_:=-]*(?:{_RECONSTRUCTION}|{_HEART}|dose|contrast|ma|mas|kvp?|o2|blend)(?![a-z])",
+    re.IGNORECASE,
+)
+_MARKED = re.compile(
+    r"(?<![a-z])(?:t\s*=|phase|ph|gated?|resp\w*|bin|breath\w*)[\s_,:=#-]*$", re.IGNORECASE
+)
+_PHASE = r"(?<![a-z])(?:phase|phs|ph)[\s_,:=#-]*"
+_OTHER = r"(?<![a-z])(?:resp(?:iratory)?|gated?|bin|vol(?:ume)?|time[\s_-]?point)[\s_,:=#-]*"
+_INDEX = re.compile(
+    rf"(?:{_PHASE}|{_OTHER})(?P<value>\d{{1,2}})\s*(?:/|of|von)\s*(?P<total>\d{{1,2}})(?![\d/])",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    rf"(?:(?:{_PHASE}|(?<![a-z0-9])t\s*=\s*)(?P<value>\d{{1,3}}(?:\.\d+)?)"
+    rf"|(?:{_OTHER}|(?<![a-z0-9])t_?)(?P<whole>\d{{1,3}}))"
+    r"(?![\d.,/%]|\s*(?:mm|ms|s|%)(?![a-z]))",
+    re.IGNORECASE,
+)
+
+_KINDS = {
+    "localizer": r"locali[sz]er|topogram|topo|scout|surview|scano(?:gram|scope)?|pilot",
+    "minimum intensity projection": r"min[\s_-]?ip|minimum[\s_-]intensity",
+    "maximum intensity projection": r"mip|max[\s_-]?ip|maximum[\s_-]intensity",
+    "average": r"av(?:g|e|er|erage)?[\s_-]?ip|avg|ave|aver|average[ds]?|aip|mean|untagged|mittel\w*",
+    "cone-beam CT": r"cone[\s_-]?beam|on[\s_-]?board[\s_-]?imager|obi|xvi",
+}
+_KIND = {
+    kind: re.compile(rf"(?<![a-z])(?:{words})(?![a-z])", re.IGNORECASE)
+    for kind, words in _KINDS.items()
+}
+#: Values of ImageType.
+_IMAGE_TYPES = {
+    "LOCALIZER": "localizer",
+    "MIP": "maximum intensity projection",
+    "MAXIMUM": "maximum intensity projection",
+    "MAX_IP": "maximum intensity projection",
+    "MINIP": "minimum intensity projection",
+    "MINIMUM": "minimum intensity projection",
+    "MIN_IP": "minimum intensity projection",
+    "AVERAGE": "average",
+    "AVG": "average",
+    "MEAN": "average",
+    "MEDIAN": "average",
+}
+#: Scans of TCIA 4D-Lung are numbered S1xx on the treatment machine and S3xx on the CT scanner.
+_CONE_BEAM_4D_LUNG = re.compile(r"^P\d+\^P\d+\^S1\d\d\^")
+
+
+def kind_of(text: str, image_type: str = "") -> str:
+    """What a scan is that is no phase ("average", "localizer", ...); empty if nothing says so.
+
+    Args:
+        text: description of its series.
+        image_type: its ImageType, values joined by a backslash.
+    """
+    if _CONE_BEAM_4D_LUNG.match(text) or "cbct" in text.lower():
+        return "cone-beam CT"
+    for value in image_type.upper().split("\\"):
+        if value.strip() in _IMAGE_TYPES:
+            return _IMAGE_TYPES[value.strip()]
+    plain = re.sub(r"4d(?:ct)?|\d+|_", " ", text, flags=re.IGNORECASE)
+    return next((kind for kind, words in _KIND.items() if words.search(plain)), "")
+
+
+def labels_of(texts: Sequence[str]) -> list[Label | None]:
+    """The phase that each of several texts names; what all of them have in common is none.
+
+    None where a text names no phase, or more than one so that it cannot be told which is meant.
+    """
+    found = [_twins([label for label, _ in _candidates(text)]) for text in texts]
+    several = [set(map(str, labels)) for labels in found if labels]
+    common = set.intersection(*several) if len(several) > 1 else set()
+    if len({tuple(map(str, labels)) for labels in found if labels}) == 1:
+        common = set()  # one and the same text everywhere
+    return [_one(labels, common) for labels in found]
+
+
+def without_phase(text: str, blur: bool = False) -> str:
+    """A text without its phase: it tells two reconstructions of the same phases apart.
+
+    ``blur`` makes all other numbers alike, for texts that count their series.
+    """
+    for start, end in sorted((span for _, span in _candidates(text)), reverse=True):
+        text = text[:start] + "~" + text[end:]
+    if blur:
+        text = re.sub(r"\d+", "#", text)
+    return re.sub(r"[\s_,;:-]+", " ", text).strip().lower()
+
+
+def _candidates(text: str) -> list[tuple[Label, tuple[int, int]]]:
+    """Every phase that a text may name, and where it stands."""
+    marked: list[tuple[Label, tuple[int, int]]] = []
+    plain: list[tuple[Label, tuple[int, int]]] = []
+    for match in _PERCENT.finditer(text):
+        before, after = text[: match.start()], text[match.end() :]
+        value = float(match["value"].replace(",", "."))
+        if value > 100 or _BEFORE.search(before) or _AFTER.search(after):
+            continue
+        first = _SIDE_FIRST.search(before)
+        side = (match["side"] or (first["side"] if first else "")).capitalize()
+        found = Label(value, side), (first.start() if first else match.start(), match.end())
+        (marked if side or _MARKED.search(before) else plain).append(found)
+    if marked or plain:
+        return marked or plain
+    for match in _INDEX.finditer(text):
+        if int(match["value"]) <= int(match["total"]):
+            label = Label(float(match["value"]), unit="index", total=int(match["total"]))
+            return [(label, match.span())]
+    numbers = [(float(m["value"] or m["whole"]), m.span()) for m in _NUMBER.finditer(text)]
+    return [(Label(value, unit="number"), span) for value, span in numbers if value <= 100]
+
+
+def _twins(labels: list[Label]) -> list[Label]:
+    """ "100%In/0%Ex" is one phase with two names."""
+    if len(labels) == 2 and {label.side for label in labels} == {INHALE, EXHALE}:
+        first, second = labels
+        return [Label(first.value, first.side, (second.value, second.side))]
+    return labels
+
+
+def _one(labels: list[Label], common: set[str]) -> Label | None:
+    if len(labels) > 1 and common:
+        counts = Counter(common)
+        kept = []
+        for label in labels:
+            if counts[str(label)] > 0:
+                counts[str(label)] -= 1
+            else:
+                kept.append(label)
+        labels = kept or labels[:1]
+    distinct = list(dict.fromkeys(labels))
+    return distinct[0] if len(distinct) == 1 else None
