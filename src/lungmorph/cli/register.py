@@ -14,7 +14,7 @@ from ..errors import InputError
 from .console import print_json, progress_bar, show_steps, stdout, table, use_threads
 
 if TYPE_CHECKING:
-    from ..space import Landmarks
+    from ..space import Landmarks, Volume
 
 FILES = {
     "transform.h5": "fixed -> moving points, ITK (3D Slicer, SimpleITK)",
@@ -79,6 +79,13 @@ def register(
         str | None, typer.Option(help="Of the fixed DICOM folder: UID, number or description.")
     ] = None,
     moving_series: Annotated[str | None, typer.Option(help="Of the moving DICOM folder.")] = None,
+    phase: Annotated[
+        str | None,
+        typer.Option(help="Of a 4D CT in the fixed DICOM folder: percent, or a name as '20% In'."),
+    ] = None,
+    moving_phase: Annotated[
+        str | None, typer.Option(help="Of a 4D CT in the moving DICOM folder.")
+    ] = None,
     first_index: Annotated[
         int | None,
         typer.Option(min=0, max=1, help="Where landmarks in a .txt of indices start to count."),
@@ -98,15 +105,15 @@ def register(
     use_threads(threads)
     show_steps(verbose)
     from .. import registration
-    from ..files import read_image
 
     check_device(device)
     make_sure_of(output, overwrite)
-    points = _landmarks(landmarks or [], (fixed, moving), (series, moving_series), first_index)
+    chosen = ((series, phase), (moving_series, moving_phase))
+    points = _landmarks(landmarks or [], (fixed, moving), chosen, first_index)
     with progress_bar(not as_json and not verbose) as progress:
         result = registration.register(
-            fixed if series is None else read_image(fixed, series),
-            moving if moving_series is None else read_image(moving, moving_series),
+            scan(fixed, series, phase) if series or phase else fixed,
+            scan(moving, moving_series, moving_phase) if moving_series or moving_phase else moving,
             preset=preset.value,
             fixed_mask=fixed_mask,
             moving_mask=moving_mask,
@@ -116,7 +123,7 @@ def register(
             spacing=spacing,
             device=device,
             progress=progress,
-            names=(str(fixed), str(moving)),
+            names=(_name(fixed, phase), _name(moving, moving_phase)),
         )
         if progress:
             progress("write", 1.0)
@@ -205,7 +212,7 @@ def check_device(device: str) -> None:
 def _landmarks(
     files: list[Path],
     images: tuple[Path, Path],
-    series: tuple[str | None, str | None],
+    chosen: tuple[tuple[str | None, str | None], tuple[str | None, str | None]],
     first: int | None,
 ) -> tuple[Landmarks, Landmarks] | None:
     from ..files import read_landmark_pairs
@@ -219,23 +226,28 @@ def _landmarks(
     if len(files) == 1:
         return read_landmark_pairs(files[0])
     fixed, moving = (
-        read_points(file, frame, image, which, first)
-        for file, frame, image, which in zip(
-            files, ("fixed", "moving"), images, series, strict=True
+        read_points(file, frame, image, series, first, phase)
+        for file, frame, image, (series, phase) in zip(
+            files, ("fixed", "moving"), images, chosen, strict=True
         )
     )
     return fixed, moving
 
 
 def read_points(
-    file: Path, frame: str, image: Path | None, series: str | None, first: int | None
+    file: Path,
+    frame: str,
+    image: Path | None,
+    series: str | None,
+    first: int | None,
+    phase: str | None = None,
 ) -> Landmarks:
     """Landmarks from any file; for a list of indices (.txt), through the image that it counts.
 
     Raises:
         InputError: a list of indices without an image or without where counting starts.
     """
-    from ..files import read_image, read_landmarks
+    from ..files import read_landmarks
 
     if file.suffix.lower() != ".txt":
         return read_landmarks(file, frame)
@@ -246,7 +258,18 @@ def read_points(
             found="a list of voxel indices alone",
             do="pass --like IMAGE" if image is None else "pass --first-index 0 or --first-index 1",
         )
-    return read_landmarks(file, frame, image=read_image(image, series), first=first)
+    return read_landmarks(file, frame, image=scan(image, series, phase), first=first)
+
+
+def scan(path: Path, series: str | None, phase: str | None) -> Volume:
+    """An image file, a DICOM series, or a phase of a 4D CT in a DICOM folder."""
+    from ..files import read_image, read_phase
+
+    return read_image(path, series) if phase is None else read_phase(path, phase, series)
+
+
+def _name(path: Path, phase: str | None) -> str:
+    return str(path) if phase is None else f"{path}, phase {phase}"
 
 
 def _spread(values: dict[str, float]) -> str:

@@ -5,6 +5,7 @@ appears whole or not at all.
 """
 
 from .dicom import Series, list_series
+from .dicom_phases import read_phase
 from .headers import read_grid
 from .images import read_image, read_mask, write_image
 from .landmarks import (
@@ -26,6 +27,7 @@ __all__ = [
     "read_landmark_pairs",
     "read_landmarks",
     "read_mask",
+    "read_phase",
     "read_transform",
     "replacing",
     "to_itk",

@@ -11,7 +11,7 @@ from .dicom_header import Header, path_of, text
 from .dicom_pixels import read_stack
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Phase:
     """One breathing phase of a 4D CT.
 

@@ -18,7 +18,7 @@ from ..errors import InputError
 from .breathing_ct import BreathingCT, Phase
 from .dicom_header import Header, check_whole, has_image, numbers, read_header, slices_of, text
 from .phase_divide import Stack, divide, place_of
-from .phase_order import ordered
+from .phase_order import Ordered, ordered
 from .phase_sets import PhaseSet, sort_stacks
 from .slices import check_alike, stack_geometry
 
@@ -59,10 +59,12 @@ def find_phases(
     """
     root = Path(folder)
     if not root.is_dir():
-        raise InputError(root, expected="a DICOM folder", found="nothing there")
+        raise InputError(
+            root, expected="a DICOM folder", found="a file" if root.exists() else "nothing there"
+        )
     made = DicomFolder()
     headers: list[Header] = []
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+    for path in sorted(p for p in root.rglob("*") if p.is_file() and p.name != "DICOMDIR"):
         try:
             header = read_header(path)
             if header is None:
@@ -94,10 +96,11 @@ def arrange(
         series[str(header.SeriesInstanceUID)].append(header)
     days: dict[tuple[str, str], list[Stack]] = defaultdict(list)
     for members in series.values():
-        scouts = [h for h in members if "LOCALIZER" in text(h, "ImageType").upper()]
+        is_scout = ["LOCALIZER" in text(h, "ImageType").upper() for h in members]
+        scouts = [h for h, scout in zip(members, is_scout, strict=True) if scout]
+        slices = [h for h, scout in zip(members, is_scout, strict=True) if not scout]
         if scouts:
             days[patient_of(scouts[0]), _day(scouts[0])].append(Stack(tuple(scouts)))
-        slices = [h for h in members if h not in scouts] if scouts else members
         if slices:
             divided = divide(slices, root, phase_tag)
             made.problems.extend(divided.problems)
@@ -157,9 +160,11 @@ def _arrange_day(
 def _breathing_ct(
     found: PhaseSet, root: Path, beside: Sequence[str], copies: Counter[str]
 ) -> BreathingCT:
-    order = ordered(found.labels, found.tag)
-    phases, problems = [], []
+    order = ordered([*found.labels, *(label for label, _ in found.refused)], found.tag)
+    phases, problems = [], [line for _, line in found.refused]
     for at, name, percent in zip(order.order, order.names, order.percents, strict=True):
+        if at >= len(found.stacks):
+            continue
         headers = found.stacks[at].headers
         what = f"{place_of(headers, root)}, phase {name}"
         try:
@@ -169,8 +174,12 @@ def _breathing_ct(
             problems.append(str(error))
             continue
         phases.append(Phase(name, percent, tuple(headers[i] for i in along), grid))
-    first = found.stacks[order.order[0]].first
+    first = found.stacks[0].first
     notes = [f"phases from {found.tag}", *order.notes, *_differences(phases)]
+    steps, missing = _steps(order)
+    notes += steps
+    about = ", ".join(filter(None, (patient_of(first), _date(first), found.apart)))
+    problems += [f"{root}, 4D CT ({about}): {line}" for line in missing]
     divided = [stack for stack in found.stacks if stack.tags]
     if divided:
         tags = " and ".join(tag.name for tag in divided[0].tags)
@@ -209,13 +218,24 @@ def _differences(phases: Sequence[Phase]) -> list[str]:
         notes.append(
             "phases have different FrameOfReferenceUIDs; their positions are taken as of one"
         )
-    known = sorted(phase.percent for phase in phases if phase.percent is not None)
-    steps = (
+    return notes
+
+
+def _steps(order: Ordered) -> tuple[list[str], list[str]]:
+    """What to note of uneven phases, and what to complain of where one is missing."""
+    known = [percent for percent in order.percents if percent is not None]
+    gaps = (
         [b - a for a, b in zip(known, [*known[1:], known[0] + 100], strict=True)] if known else []
     )
-    if steps and max(steps) > 1.5 * min(steps):
-        notes.append("phases are not in even steps: " + ", ".join(phase.name for phase in phases))
-    return notes
+    if not gaps or max(gaps) - min(gaps) <= 1.5:
+        return [], []
+    n = round(100 / min(gaps))
+    even = [known[0] + 100 * i / n for i in range(n)]
+    if all(min(abs(p - e) for e in even) <= 1.0 for p in known):
+        lost = [f"{e:.3g} %" for e in even if min(abs(p - e) for p in known) > 1.0]
+        line = f"expected a phase every {100 / n:.3g} %, found none at {', '.join(lost)}"
+        return [], [line]
+    return ["phases are not in even steps: " + ", ".join(order.names)], []
 
 
 # ------------------------------------------------------------------ who and when

@@ -24,7 +24,7 @@ from .phase_text import kind_of, without_phase
 SAME_POSITION_MM = 0.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
     """Slices that should be one 3D image.
 

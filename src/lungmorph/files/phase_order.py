@@ -71,7 +71,9 @@ def numbers_to_percent(
     in_steps = all(abs(v / step - round(v / step)) * step < 1.0 for v in found) if step else False
     if step >= 5 and in_steps and found[-1] <= 100 and found[0] >= 0 and found[-1] >= 20:
         return list(values), []
-    if min(found) >= 1 and max(found) <= n and all(v == int(v) for v in found):
+    if not total and found[0] == 1 and n < found[-1] < 2 * n:
+        n = int(found[-1])  # some are missing
+    if found[0] >= 1 and found[-1] <= n and all(v == int(v) for v in found):
         note = f"{what} only counts the phases: number i of {n} is taken as (i - 1) * 100 / {n} %"
         return [(v - 1) * 100 / n for v in values], [note]
     rank = {v: i for i, v in enumerate(found)}

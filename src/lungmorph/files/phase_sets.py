@@ -28,6 +28,7 @@ class PhaseSet:
 
     Attributes:
         stacks, labels: of the phases, in no order.
+        refused: phases that cannot be used, and why.
         tag: where the labels were written.
         apart: what tells it from another set of the same day ("kernel B30f"), or empty.
     """
@@ -36,6 +37,7 @@ class PhaseSet:
     labels: list[Label]
     tag: str
     apart: str = ""
+    refused: list[tuple[Label, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -99,7 +101,7 @@ def _said(
                 place_of(part[0][0].headers, root),
                 expected="tags that agree on the phases",
                 found=line,
-                do="choose one with phase_tag, or correct the other",
+                do="choose one with the option phase_tag, or correct the other",
             )
             made.problems.append(str(error))
         else:
@@ -196,24 +198,25 @@ def _make_set(
     made: Sorted, part: list[tuple[Stack, Label]], tag: str, apart: str, root: Path
 ) -> None:
     counts = Counter((label.value, label.side) for _, label in part)
+    whole = PhaseSet([], [], tag, apart)
+    for stack, label in part:
+        if counts[label.value, label.side] == 1:
+            whole.stacks.append(stack)
+            whole.labels.append(label)
     for key in [key for key, n in counts.items() if n > 1]:
-        rivals = [stack for stack, label in part if (label.value, label.side) == key]
-        label = next(label for _, label in part if (label.value, label.side) == key)
-        made.problems.append(
-            str(
-                InputError(
-                    f"{place_of(rivals[0].headers, root)}, phase {label}",
-                    expected="one scan of this phase",
-                    found=f"{len(rivals)}: " + "; ".join(str(stack) for stack in rivals),
-                    do="keep one of them in the folder",
-                )
-            )
+        rivals = [(stack, lb) for stack, lb in part if (lb.value, lb.side) == key]
+        error = InputError(
+            f"{place_of(rivals[0][0].headers, root)}, phase {rivals[0][1]}",
+            expected="one scan of this phase",
+            found=f"{len(rivals)}: " + "; ".join(str(stack) for stack, _ in rivals),
+            do="keep one of them in the folder",
         )
-        part = [(stack, label) for stack, label in part if (label.value, label.side) != key]
-    if len(part) < 2:
-        made.others.extend(stack for stack, _ in part)
+        whole.refused.append((rivals[0][1], str(error)))
+    if whole.stacks and len(counts) > 1:
+        made.sets.append(whole)
         return
-    made.sets.append(PhaseSet([s for s, _ in part], [lb for _, lb in part], tag, apart))
+    made.others.extend(whole.stacks)
+    made.problems.extend(line for _, line in whole.refused)
 
 
 # ------------------------------------------------------------------ the phase is counted or timed
@@ -276,8 +279,10 @@ def _tells(labels: Sequence[Label | None]) -> bool:
 
 def _undecided(made: Sorted, family: Sequence[Stack], tags: Sequence[Tag], root: Path) -> None:
     if tags:
-        found = f"{len(family)} that " + " and ".join(t.name for t in tags) + " order differently"
-        do = "choose one with phase_tag, or name the phases in SeriesDescription"
+        values = (", ".join(str(lb) for lb in _labels(t, family) if lb) for t in tags)
+        named = (f"{t.name} ({shown})" for t, shown in zip(tags, values, strict=True))
+        found = f"{len(family)} that are ordered otherwise by {' and by '.join(named)}"
+        do = "choose one with the option phase_tag, or name the phases in SeriesDescription"
     else:
         found = f"{len(family)} alike with nothing that tells: " + "; ".join(map(str, family))
         do = "name the phase in SeriesDescription, or give one of the series by itself"

@@ -8,7 +8,7 @@ word for phase; one that belongs to the reconstruction ("ASIR 30%") or to the he
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,6 +46,7 @@ _PERCENT = re.compile(
     rf"(?:[\s_]*{_SIDE})?",
     re.IGNORECASE,
 )
+_SIDED = re.compile(r"(?<![\d.,])(?P<value>\d{1,3})(?P<side>In|Ex|IN|EX)(?![A-Za-z])")
 _SIDE_FIRST = re.compile(rf"(?<![a-z]){_SIDE}[\s_:=-]*$", re.IGNORECASE)
 _RECONSTRUCTION = r"asir(?:[\s_-]?v)?|ss|safire|admire|imr|ir|idose\d?|aidr|veo|dlir|fbp"
 _HEART = r"bestdiast|bestsyst|r-?r|cardiac|ecg|ekg|heart|diast\w*|syst\w*"
@@ -121,6 +122,8 @@ def labels_of(texts: Sequence[str]) -> list[Label | None]:
     None where a text names no phase, or more than one so that it cannot be told which is meant.
     """
     found = [_twins([label for label, _ in _candidates(text)]) for text in texts]
+    if not any(found):
+        return _bare_numbers(texts)
     several = [set(map(str, labels)) for labels in found if labels]
     common = set.intersection(*several) if len(several) > 1 else set()
     if len({tuple(map(str, labels)) for labels in found if labels}) == 1:
@@ -155,12 +158,34 @@ def _candidates(text: str) -> list[tuple[Label, tuple[int, int]]]:
         (marked if side or _MARKED.search(before) else plain).append(found)
     if marked or plain:
         return marked or plain
+    for match in _SIDED.finditer(text):  # "50Ex"
+        if float(match["value"]) <= 100:
+            return [(Label(float(match["value"]), match["side"].capitalize()), match.span())]
     for match in _INDEX.finditer(text):
         if int(match["value"]) <= int(match["total"]):
             label = Label(float(match["value"]), unit="index", total=int(match["total"]))
             return [(label, match.span())]
     numbers = [(float(m["value"] or m["whole"]), m.span()) for m in _NUMBER.finditer(text)]
     return [(Label(value, unit="number"), span) for value, span in numbers if value <= 100]
+
+
+def _bare_numbers(texts: Sequence[str]) -> list[Label | None]:
+    """Phases without any sign: texts that differ in one number alone, 0, 10, ... 90 or steps like these."""
+    labels: list[Label | None] = [None] * len(texts)
+    alike: dict[str, list[int]] = defaultdict(list)
+    for i, text in enumerate(texts):
+        alike[re.sub(r"\d+", "#", text)].append(i)
+    for members in alike.values():
+        rows = [re.findall(r"\d+", texts[i]) for i in members]
+        varied = [column for column in zip(*rows, strict=True) if len(set(column)) > 1]
+        if len(varied) != 1 or len(set(varied[0])) < 4:
+            continue
+        values = sorted({float(v) for v in varied[0]})
+        step = 100 / len(values)
+        if all(abs(v - k * step) < 1 for k, v in enumerate(values)):
+            for i, v in zip(members, varied[0], strict=True):
+                labels[i] = Label(float(v))
+    return labels
 
 
 def _twins(labels: list[Label]) -> list[Label]:
