@@ -55,7 +55,13 @@ def pairs(dataset: Dataset) -> dict[str, tuple[str, str]]:
         ),
         (
             ("q_T00.mhd", "q_T10.mhd", "q_T50.mhd", "q_T90.mhd"),
-            {"q": ("q_T50.mhd", "q_T00.mhd")},
+            {"q": ("q_T00.mhd", "q_T50.mhd")},
+        ),
+        # words for the same beside a phase
+        (("v/T50_exhale.nii", "v/T00_inhale.nii"), {"v": ("T00_inhale.nii", "T50_exhale.nii")}),
+        (
+            ("u/baseline_T50.nii", "u/followup_T50.nii"),
+            {"u": ("baseline_T50.nii", "followup_T50.nii")},
         ),
         # the same name in two folders: told apart by the folders
         (
@@ -77,6 +83,8 @@ def test_names_say_which_scan_is_which(
     assert [case.problems for case in dataset.cases] == [()] * len(expected)
     assert pairs(dataset) == expected
     assert list(pairs(dataset)) == list(expected)
+    for case in dataset.cases:  # nothing is assumed in silence
+        assert case.notes == (f"from the names: {case.fixed} is fixed, {case.moving} is moving",)
 
 
 def test_masks_and_landmarks_lie_beside_the_images(tmp_path: Path) -> None:
@@ -108,7 +116,7 @@ def test_flat_folder_with_landmarks_of_every_case(tmp_path: Path) -> None:
         assert [len(marked) for marked in case.landmark_sets] == [3]
         # pairs are fixed and moving, whatever these are called
         points = case.landmark_sets[0].points
-        assert list(points) == [case.fixed, case.moving] == ["T50", "T00"]
+        assert list(points) == [case.fixed, case.moving] == ["T00", "T50"]
         assert [scan.percent for scan in case.scans] == [0, 50]
 
 
@@ -121,6 +129,7 @@ def test_flat_folder_with_landmarks_of_every_case(tmp_path: Path) -> None:
             r"c_baseline_exp.nii, .*c_baseline_insp.nii, .*c_followup_exp.nii, .*c_followup_insp.nii",
         ),
         (("c/fixed.nii", "c/moving.nii", "c/baseline.nii", "c/followup.nii"), "2 readings"),
+        (("c/baseline_T00.nii", "c/baseline_T50.nii", "c/followup_T00.nii", "c/followup_T50.nii"), "4 readings"),
         (("c/fixed.nii", "c/baseline.nii"), "which scan is fixed and which is moving, found .*baseline"),
     ],
 )  # fmt: skip
@@ -155,7 +164,7 @@ def test_a_pattern_names_case_patient_and_phase(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path, pattern="{patient}/{id}/ct_{phase}.mha")
     assert [case.id for case in dataset.cases] == ["Al_before", "Jo_after", "Jo_before"]
     assert [case.patient for case in dataset.cases] == ["Al", "Jo", "Jo"]
-    assert all((case.fixed, case.moving) == ("T50", "T00") for case in dataset.cases)
+    assert all((case.fixed, case.moving) == ("T00", "T50") for case in dataset.cases)
     assert "dose.mha" in dataset.notes[0]
 
 

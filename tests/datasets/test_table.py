@@ -11,6 +11,7 @@ from lungmorph.datasets import Case, Dataset, open_dataset
 from lungmorph.errors import InputError
 from lungmorph.space import Grid
 from replicas.dicom import new_series, write_series
+from replicas.dicom_4d import phase_hu, siemens
 from replicas.own import (
     CHEST,
     chest,
@@ -120,7 +121,7 @@ def test_a_row_a_scan(folder: Path) -> None:
     assert case.problems == ()
     assert [scan.name for scan in case.scans] == ["T00", "T20", "T50"]
     assert [scan.percent for scan in case.scans] == [0, 20, 50]
-    assert (case.fixed, case.moving, case.patient) == ("T50", "T00", "Jo")
+    assert (case.fixed, case.moving, case.patient) == ("T00", "T50", "Jo")
     expert, auto = case.landmark_sets
     assert (expert.name, expert.expert, len(expert)) == ("Expert Set", True, 9)
     assert (auto.name, auto.expert, set(auto.points)) == ("auto", False, {"T00", "T20"})
@@ -158,6 +159,29 @@ def test_a_dicom_folder_of_two_series(tmp_path: Path) -> None:
     assert [float(scan.load().data.mean()) for scan in case.scans] == [1, 0]
     bare = only(opened(tmp_path, "id,fixed,moving", "c,dicom,dicom"))
     assert "expected one series, found 2" in bare.problems[0]
+
+
+def test_phases_of_a_4d_ct_in_a_dicom_folder(tmp_path: Path) -> None:
+    siemens(tmp_path / "ct", (0, 30, 50))
+    dataset = opened(
+        tmp_path,
+        "id,fixed,moving,fixed_phase,moving_phase",
+        "right,ct,ct,50,0%",
+        "wrong,ct,ct,50,10",
+        "none,ct,ct,,0",
+    )
+    none, right, wrong = dataset.cases
+    assert right.problems == ()
+    for name, percent in (("fixed", 50), ("moving", 0)):
+        scan = right.scan(name)
+        assert scan.percent == percent
+        np.testing.assert_array_equal(scan.load().data.numpy(), phase_hu(percent))
+    assert "expected a phase '10', found" in wrong.problems[0]
+    assert "ct: expected one" in none.problems[0]
+    # a folder with the one scan of a phase is what it is
+    write_series(tmp_path / "one", phase_hu(7), series=new_series())
+    (plain,) = opened(tmp_path, "id,image,phase", "c,one,50").cases
+    np.testing.assert_array_equal(plain.scans[0].load().data.numpy(), phase_hu(7))
 
 
 def test_what_is_wrong_with_a_case_stays_with_it(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """A folder of pairs of one's own: found by the words in the names, or by a pattern that is given.
 
 Without a pattern the names have to say which scan is which: fixed and moving, exhale and inhale (or exp
-and insp), baseline and followup, or the phases T00 to T90. Whatever else a name says is the case; if it
-says nothing else, the folder is. ``X_mask``, ``X_lungmask`` or ``X_lungs`` beside an image ``X`` is its
+and insp), baseline and followup, T00 and T50 (of phases T00 to T90); the first of the two is fixed.
+Whatever else a name says is the case; if it says nothing else, the folder is. ``X_mask``, ``X_lungmask`` or ``X_lungs`` beside an image ``X`` is its
 lung mask, ``X_landmarks.csv`` (or ``.fcsv``, ``.mrk.json``) has its points, ``landmarks.csv`` or
 ``CASE_landmarks.csv`` the pairs.
 """
@@ -18,7 +18,7 @@ from .case import Case, Dataset, LandmarkSet, Scan, natural_order
 from .folder_images import Found, by_pattern, by_words, images_below, stem_of, without_masks
 from .image_scan import image_scan
 from .landmark_files import pair_set, scan_set
-from .phases import exhale_and_inhale
+from .phases import EXHALE, INHALE
 from .scan_names import PAIRS
 
 _POINTS = (".csv", ".fcsv", ".mrk.json")
@@ -92,12 +92,10 @@ def _ids(root: Path, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], s
 
 
 def _pairs(group: _Group) -> set[tuple[str, str]]:
-    """Every reading of the names as (fixed, moving)."""
-    readings = set()
-    phases = exhale_and_inhale({image.scan: image.percent for image in group})
-    if phases:
-        readings.add(phases)
-    for kind in PAIRS:
+    """Every reading of the names as (fixed, moving); phases tell more than words beside them."""
+    inhale, exhale = ([i.scan for i in group if i.percent == p] for p in (INHALE, EXHALE))
+    readings = {(a, b) for a in inhale for b in exhale}
+    for kind in PAIRS if not readings else ():
         fixed, moving = (
             [i.scan for i in group if (kind, side) in i.words.sides] for side in (0, 1)
         )
@@ -158,6 +156,7 @@ def _case(
         moving=pair[1],
         landmark_sets=tuple(_landmarks(name, group, pair, scans, alone, problems)),
         problems=tuple(problems),
+        notes=(f"from the names: {pair[0]} is fixed, {pair[1]} is moving",) if all(pair) else (),
     )
 
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from ..errors import InputError
 from ..files import read_grid, read_image, read_mask
+from ..files.dicom_phases import find_phase
 from ..files.images import check_mask_grid
 from ..space import Grid, Volume
 from .case import Scan, noted
@@ -29,22 +31,35 @@ def image_scan(
         path: whatever :func:`lungmorph.files.read_image` reads.
         problems: gets a line for the image and for every mask that cannot be used; such a mask is
             left out.
-        series: of a DICOM folder.
+        series: of a DICOM folder. One that holds a whole 4D CT is asked for the phase ``percent``.
         lungs, structures: masks on the grid of the image.
     """
-    grid = noted(problems, partial(read_grid, path, series))
-    if grid is None:
+    found = noted(problems, partial(_looked_at, path, series, percent))
+    if found is None:
         return None
+    grid, load = found
     masks = {key: _mask(file, grid, problems) for key, file in (structures or {}).items()}
     return Scan(
         name,
         grid,
-        partial(read_image, path, series),
+        load,
         path,
         percent,
         None if lungs is None else _mask(lungs, grid, problems),
         {key: mask for key, mask in masks.items() if mask is not None},
     )
+
+
+def _looked_at(
+    path: Path, series: str | None, percent: float | None
+) -> tuple[Grid, Callable[[], Volume]]:
+    try:
+        return read_grid(path, series), partial(read_image, path, series)
+    except InputError:
+        if percent is None or not path.is_dir():
+            raise
+    phase = find_phase(path, f"{percent:g}", series)
+    return phase.grid, phase.load
 
 
 def _mask(path: Path, grid: Grid, problems: list[str]) -> Callable[[], Volume] | None:

@@ -27,9 +27,12 @@ def phase_name(percent: float) -> str:
     return f"T{percent:02.0f}" if percent == round(percent) else f"T{percent:g}"
 
 
-def exhale_and_inhale(percents: Mapping[str, float | None]) -> tuple[str, str] | None:
-    """Of scans by name, those at 50 % (end of exhale) and 0 % (end of inhale), if both are there."""
+def inhale_and_exhale(percents: Mapping[str, float | None]) -> tuple[str, str] | None:
+    """Of scans by name, those at 0 % (end of inhale) and 50 % (end of exhale), if both are there.
+
+    In this order, fixed and moving, 4D CTs are registered here, as DIR-Lab's mostly are elsewhere.
+    """
     named = {percent: name for name, percent in percents.items()}
-    if EXHALE in named and INHALE in named:
-        return named[EXHALE], named[INHALE]
+    if INHALE in named and EXHALE in named:
+        return named[INHALE], named[EXHALE]
     return None

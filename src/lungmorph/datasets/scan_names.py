@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from .phases import phase_name
 
+BREATHING = "exhale/inhale"
 #: Words for the fixed and for the moving scan of a pair, by the kind of pair.
 PAIRS = {
     "fixed/moving": (("fixed",), ("moving",)),
-    "exhale/inhale": (
+    BREATHING: (
         ("exhale", "exhalation", "expiration", "expiratory", "exp"),
         ("inhale", "inhalation", "inspiration", "inspiratory", "insp"),
     ),
@@ -32,7 +33,7 @@ class ScanName:
 
     Attributes:
         rest: what is left without the words, lower or upper case as it was.
-        scan: the words.
+        scan: the words, or the phase.
         sides: (kind of pair, 0 fixed or 1 moving) for every such word.
         percent: breathing phase, if it has one.
     """
@@ -58,8 +59,9 @@ def taken_apart(stem: str) -> ScanName:
         elif token:
             rest.append(token)
     percent = percents[0] if len(percents) == 1 else None
-    name = "_".join(said) if percent is None else phase_name(percent)
-    return ScanName("_".join(rest), name, tuple(sides), percent)
+    if percent is not None:  # beside a phase, exhale and inhale say nothing new
+        said = [word for word in said if _SIDES[word][0] != BREATHING] + [phase_name(percent)]
+    return ScanName("_".join(rest), "_".join(said), tuple(sides), percent)
 
 
 def without_mask(stem: str) -> str | None:

@@ -15,7 +15,7 @@ from ..files.tables import number_of, read_table
 from .case import Case, Dataset, LandmarkSet, Scan, natural_order, noted
 from .image_scan import image_scan
 from .landmark_files import pair_set, scan_set
-from .phases import exhale_and_inhale, percent_of, phase_name
+from .phases import inhale_and_exhale, percent_of, phase_name
 from .table_rows import KEYPOINTS, LANDMARKS, ROLES, STRUCTURE, TABLE_NAME, Row, checked_rows
 
 SPLITS = ("train", "validation", "test")
@@ -119,7 +119,7 @@ def _scans_case(rows: list[Row]) -> Case:
         scans += [scan] if scan else []
     if not roles:
         roles = dict(
-            zip(ROLES, exhale_and_inhale({s.name: s.percent for s in scans}) or (), strict=False)
+            zip(ROLES, inhale_and_exhale({s.name: s.percent for s in scans}) or (), strict=False)
         )
     if set(roles) != set(ROLES):
         problems.append(
