@@ -15,17 +15,19 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from .dicom import new_series, write_series, write_slice
+from .dicom import new_series, write_slice
 
 PERCENTS = tuple(range(0, 100, 10))
 SPACING = (0.9, 1.1, 2.5)
 ORIGIN = (-120.5, -90.25, 33.0)
-SIZE = (6, 5, 7)  # slices, rows, columns
+SIZE = (5, 5, 7)  # slices, rows, columns
 
 
 def phase_hu(phase: float, size: tuple[int, int, int] = SIZE) -> np.ndarray:
     """The voxels of a phase, whole HU, (D, H, W)."""
-    return np.random.default_rng(int(1000 + 10 * phase)).integers(-1000, 1200, size).astype(np.int16)
+    return (
+        np.random.default_rng(int(1000 + 10 * phase)).integers(-1000, 1200, size).astype(np.int16)
+    )
 
 
 def study(**tags: Any) -> dict[str, Any]:
@@ -47,9 +49,48 @@ def series(shared: dict[str, Any], **tags: Any) -> dict[str, Any]:
     return {name: value for name, value in made.items() if value is not None}
 
 
-def write_scan(folder: Path, hu: np.ndarray, tags: dict[str, Any], **how: Any) -> Path:
-    """A scan on the grid of the phases."""
-    return write_series(folder, hu, **{"spacing": SPACING, "origin": ORIGIN, "series": tags, **how})
+def write_scan(
+    folder: Path,
+    hu: np.ndarray,
+    tags: dict[str, Any],
+    *,
+    spacing: tuple[float, float, float] = SPACING,
+    origin: tuple[float, float, float] = ORIGIN,
+    direction: np.ndarray | None = None,
+    **more: Any,
+) -> Path:
+    """A scan, by default on the grid of the phases, in files whose names are in an order that says nothing.
+
+    The first slice is written by pydicom, the others are its bytes with other values in four places.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    axes = np.eye(3) if direction is None else np.asarray(direction)
+    stored = (hu + 1024).astype(np.int16)
+    blank = np.full(stored.shape[1:], 23130, np.int16)
+    places = ("-111111.1111111", "-222222.2222222", "-333333.3333333")
+    shared = {"SOPInstanceUID": generate_uid(), **tags, **more}
+    first = write_slice(
+        folder / "template",
+        blank,
+        series=shared,
+        position=(0, 0, 0),
+        orientation=(*axes[:, 0], *axes[:, 1]),
+        pixel_spacing=(spacing[1], spacing[0]),
+        instance=987654,
+        **{**more, "ImagePositionPatient": list(places)},
+    )
+    raw = first.read_bytes()
+    first.unlink()
+    uid = shared["SOPInstanceUID"].encode()
+    for name, k in enumerate(np.random.default_rng(0).permutation(len(hu))):
+        own = raw.replace(blank.tobytes(), stored[k].tobytes())
+        own = own.replace(uid, uid[:-3] + f"{k:03d}".encode())
+        own = own.replace(b"987654", f"{k + 1:<6d}".encode())
+        position = np.asarray(origin) + axes[:, 2] * spacing[2] * k
+        for place, value in zip(places, position, strict=True):
+            own = own.replace(place.encode(), f"{value:<15.8f}".encode()[:15])
+        (folder / f"{shared['SeriesNumber']}_{name:04d}.dcm").write_bytes(own)
+    return folder
 
 
 def siemens(folder: Path, percents: Any = PERCENTS, **tags: Any) -> dict[str, Any]:
@@ -103,7 +144,11 @@ def ge(folder: Path, percents: Any = PERCENTS, **tags: Any) -> dict[str, Any]:
 
 
 def philips(
-    folder: Path, tags_of: Any, percents: Any = PERCENTS, words: str | None = "4D Thorax", **tags: Any
+    folder: Path,
+    tags_of: Any,
+    percents: Any = PERCENTS,
+    words: str | None = "4D Thorax",
+    **tags: Any,
 ) -> dict[str, Any]:
     """All phases in one series; ``tags_of(percent, number from 0)`` are the tags of the slices of one."""
     shared = study(Manufacturer="Philips", ManufacturerModelName="Brilliance Big Bore", **tags)
@@ -124,8 +169,14 @@ def tcia_4d_lung(folder: Path, percents: Any = PERCENTS, **tags: Any) -> dict[st
         words = f"P4^P100^S300^I{3 + k:05d}, Gated, {percent}.0%A"
         own = series(shared, SeriesNumber=1, SeriesDescription=words)
         uids[percent] = own["SeriesInstanceUID"]
-        write_scan(folder / "ct" / f"1.000000-P4P100S300I{3 + k:05d} Gated {percent}.0A", phase_hu(percent), own)
-        beam = series(shared, SeriesNumber=500 + k, SeriesDescription=f"P4^P100^S100^I0, Gated, {percent}.0%")
+        write_scan(
+            folder / "ct" / f"1.000000-P4P100S300I{3 + k:05d} Gated {percent}.0A",
+            phase_hu(percent),
+            own,
+        )
+        beam = series(
+            shared, SeriesNumber=500 + k, SeriesDescription=f"P4^P100^S100^I0, Gated, {percent}.0%"
+        )
         write_scan(folder / "cbct" / f"{k}", phase_hu(300 + percent, (4, 3, 3)), beam)
     return {**shared, "series": uids}
 

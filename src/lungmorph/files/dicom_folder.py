@@ -12,6 +12,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import InputError
@@ -20,6 +21,7 @@ from .dicom_header import Header, check_whole, has_image, numbers, read_header, 
 from .phase_divide import Stack, divide, place_of
 from .phase_order import Ordered, ordered
 from .phase_sets import PhaseSet, sort_stacks
+from .phase_text import labels_of
 from .slices import check_alike, stack_geometry
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -241,6 +243,21 @@ def _steps(order: Ordered) -> tuple[list[str], list[str]]:
 # ------------------------------------------------------------------ who and when
 
 
+#: Two slices of one UID are copies only if none of these differs: some anonymisers repeat UIDs.
+_TELL_PHASES = (
+    "NominalPercentageOfRespiratoryPhase",
+    "TemporalPositionIdentifier",
+    "AcquisitionNumber",
+    "TriggerTime",
+    "AcquisitionTime",
+)
+
+
+@lru_cache(maxsize=1024)
+def _phase_in(words: str) -> str:
+    return str(labels_of([words])[0])
+
+
 def _without_copies(headers: Sequence[Header]) -> tuple[list[Header], Counter[str]]:
     """The headers without second copies of a file, and how many were left out, by series."""
     seen: dict[tuple[str, int | None], list[tuple[object, ...]]] = defaultdict(list)
@@ -249,10 +266,9 @@ def _without_copies(headers: Sequence[Header]) -> tuple[list[Header], Counter[st
         uid = text(header, "SOPInstanceUID")
         facts = (
             text(header, "SeriesInstanceUID"),
-            numbers(header, "ImagePositionPatient"),
-            text(header, "SeriesDescription"),
-            text(header, "ImageComments"),
-            text(header, "InstanceNumber"),
+            tuple(round(v, 2) for v in numbers(header, "ImagePositionPatient")),
+            *(_phase_in(text(header, tag)) for tag in ("SeriesDescription", "ImageComments")),
+            *(text(header, tag) for tag in _TELL_PHASES),
         )
         if uid and facts in seen[uid, header.frame_index]:
             copies[str(header.SeriesInstanceUID)] += 1

@@ -122,7 +122,7 @@ class Header(dict[str, Any]):
 def read_header(path: Path) -> Header | None:
     """The tags of a DICOM file of any kind; None if it is none.
 
-    A file without the mark counts only if it reads as a whole CT header. The frames of an enhanced CT
+    A file without the mark counts only if it reads as a whole CT header, or as a structure set. The frames of an enhanced CT
     are kept, as headers of their own, under the keyword "Frames".
 
     Raises:
@@ -154,7 +154,8 @@ def read_header(path: Path) -> Header | None:
         raise InputError(
             path, expected="a readable DICOM file", found=f"{error}"[:120] or "a damaged one"
         ) from error
-    if begins == "bare" and not (has_image(header) and text(header, "Modality") == "CT"):
+    kinds = {"CT": has_image(header), "RTSTRUCT": True}
+    if begins == "bare" and not kinds.get(text(header, "Modality"), False):
         return None
     return header
 

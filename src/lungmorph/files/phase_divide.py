@@ -88,7 +88,7 @@ def divide(headers: Sequence[Header], root: Path, tag: str | None = None) -> Div
         tag: name of the tag to divide by; the most telling one that works if None.
     """
     spots = positions(headers)
-    if spots is None or len(headers) < 2:
+    if spots is None or spots.max() < 2:  # no volume: a scout, or the slices that watch a bolus
         return Divided([Stack(tuple(headers))])
     told = [t for t in (*TAGS, FOLDER, *TIMES, LAST) if t.name == tag] if tag else TAGS
     ways = _ways(told, headers, spots)

@@ -35,9 +35,9 @@ class Label:
 
     def __str__(self) -> str:
         if self.unit == "index":
-            return f"{self.value:g}" + (f"/{self.total}" if self.total else "")
+            return f"{self.value:.15g}" + (f"/{self.total}" if self.total else "")
         percent = "%" if self.unit == "percent" else ""
-        return f"{self.value:g}{percent}" + (f" {self.side}" if self.side else "")
+        return f"{self.value:.15g}{percent}" + (f" {self.side}" if self.side else "")
 
 
 _SIDE = r"(?P<side>in|ex)(?:h|sp|p|hale|halation|spiration|piration|spiratory|piratory)?(?![a-z])"
@@ -48,11 +48,12 @@ _PERCENT = re.compile(
 )
 _SIDED = re.compile(r"(?<![\d.,])(?P<value>\d{1,3})(?P<side>In|Ex|IN|EX)(?![A-Za-z])")
 _SIDE_FIRST = re.compile(rf"(?<![a-z]){_SIDE}[\s_:=-]*$", re.IGNORECASE)
-_RECONSTRUCTION = r"asir(?:[\s_-]?v)?|ss|safire|admire|imr|ir|idose\d?|aidr|veo|dlir|fbp"
+#: What a percentage belongs to that is none of the breath: GE blends, and the heart.
+_BLEND = r"asir(?:[\s_-]?v)?"
 _HEART = r"bestdiast|bestsyst|r-?r|cardiac|ecg|ekg|heart|diast\w*|syst\w*"
-_BEFORE = re.compile(rf"(?<![a-z])(?:{_RECONSTRUCTION}|{_HEART})[\s_:=(\[-]*$", re.IGNORECASE)
+_BEFORE = re.compile(rf"(?<![a-z])(?:{_BLEND}|{_HEART})[\s_:=(\[-]*$", re.IGNORECASE)
 _AFTER = re.compile(
-    rf"^[\s_:=-]*(?:{_RECONSTRUCTION}|{_HEART}|dose|contrast|ma|mas|kvp?|o2|blend)(?![a-z])",
+    rf"^[\s_:=-]*(?:{_BLEND}|{_HEART}|dose|contrast|ma|mas|kvp?|o2|blend)(?![a-z])",
     re.IGNORECASE,
 )
 _MARKED = re.compile(

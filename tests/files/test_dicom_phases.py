@@ -1,0 +1,618 @@
+import shutil
+import warnings
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom.uid import (
+    JPEGLosslessSV1,
+    RLELossless,
+    RTDoseStorage,
+    RTPlanStorage,
+    generate_uid,
+)
+
+from lungmorph.errors import InputError
+from lungmorph.files import read_image, read_phase
+from lungmorph.files.dicom_folder import find_phases
+from replicas import dicom_4d as scanners
+from replicas.dicom_4d import ORIGIN, PERCENTS, SIZE, SPACING, phase_hu, series, study, write_scan
+
+FIVE = (0, 20, 40, 60, 80)
+TEN = tuple(f"{p} %" for p in PERCENTS)
+
+
+def one(folder, **options):
+    """The only 4D CT in a folder, in which nothing is wrong."""
+    found = find_phases(folder, **options)
+    (ct,) = found.ct
+    assert found.problems == []
+    return ct
+
+
+def check_content(ct, percents=PERCENTS):
+    """Phases in order, by their voxels, which are drawn from their percent; all on the right grid."""
+    assert tuple(phase.percent for phase in ct.phases) == tuple(float(p) for p in percents)
+    for phase, percent in zip(ct.phases, percents, strict=True):
+        np.testing.assert_array_equal(phase.load().data.numpy(), phase_hu(percent))
+        np.testing.assert_allclose(phase.grid.spacing, SPACING, atol=1e-6)
+        last = np.asarray(ORIGIN) + np.asarray(SPACING) * (SIZE[2] - 1, SIZE[1] - 1, SIZE[0] - 1)
+        np.testing.assert_allclose(phase.grid.to_world((6, 4, 4)), last, atol=1e-6)
+
+
+def a_series_a_phase(folder, words="4D {p}%", percents=PERCENTS, shared=None, first=1, **tags):
+    """Series of one study; ``words`` and tags may have {p} (percent) and {k} (number from 0)."""
+    shared = study() if shared is None else shared
+    for k, p in enumerate(percents):
+        filled = {n: v.format(p=p, k=k) if isinstance(v, str) else v for n, v in tags.items()}
+        described = words if words is None else words.format(p=p, k=k)
+        own = series(shared, SeriesNumber=first + k, SeriesDescription=described, **filled)
+        write_scan(folder, phase_hu(p), own)
+    return shared
+
+
+def change(folder, edit, where=lambda data: True):
+    """Rewrite the files of a folder that ``where`` picks."""
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        data = pydicom.dcmread(path)
+        if where(data):
+            edit(data)
+            data.save_as(path)
+
+
+def of_phase(percent, instance=None):
+    return lambda data: (
+        f" {percent}%" in str(data.get("SeriesDescription"))
+        and instance in (None, data.InstanceNumber)
+    )
+
+
+# ------------------------------------------------------------------ how vendors write
+
+
+@pytest.fixture(scope="module")
+def siemens(tmp_path_factory):
+    """A folder that no test changes."""
+    folder = tmp_path_factory.mktemp("siemens")
+    scanners.siemens(folder)
+    return folder
+
+
+def test_siemens(siemens):
+    ct = one(siemens)
+    check_content(ct)
+    assert (ct.patient, ct.date, ct.inhale, ct.exhale) == ("P1", "20240311", "0 %", "50 %")
+    assert ct.notes[0] == "phases from SeriesDescription"
+    left = [note for note in ct.notes if note.startswith("left out")]
+    for kind, words in (
+        ("average", "AVG"),
+        ("maximum intensity projection", "MIP"),
+        ("localizer", "Topogram"),
+        ("another scan", "Thorax 3.0 B31f 120kV"),
+    ):
+        assert any(kind in note and words in note for note in left)
+    assert len(left) == 4
+
+
+def test_ge(tmp_path):
+    scanners.ge(tmp_path)
+    ct = one(tmp_path)
+    assert [phase.percent for phase in ct.phases] == list(PERCENTS)
+    for phase in ct.phases:
+        expected = phase_hu(phase.percent)
+        expected[:, 0, 0] = -1024  # padding
+        np.testing.assert_array_equal(phase.load().data.numpy(), expected)
+    assert sum(note.startswith("left out") for note in ct.notes) == 3
+
+
+WAYS = {
+    "NominalPercentageOfRespiratoryPhase": (
+        lambda p, k: {"NominalPercentageOfRespiratoryPhase": float(p)},
+        None,
+    ),
+    "SeriesDescription": (lambda p, k: {"SeriesDescription": f"4D Thorax {p}%"}, None),
+    "ImageComments": (lambda p, k: {"ImageComments": f"Gated, {p}%"}, None),
+    "ImageType": (
+        lambda p, k: {"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", f"RESP_{p}"]},
+        None,
+    ),
+    "ProtocolName": (lambda p, k: {"ProtocolName": f"4D {p}%"}, None),
+    "NominalPercentageOfCardiacPhase": (
+        lambda p, k: {"NominalPercentageOfCardiacPhase": float(p)},
+        None,
+    ),
+    "TemporalPositionIdentifier": (
+        lambda p, k: {"TemporalPositionIdentifier": k + 1, "NumberOfTemporalPositions": 5},
+        "number i of 5",
+    ),
+    "TemporalPositionIndex": (lambda p, k: {"TemporalPositionIndex": k + 1}, "number i of 5"),
+    "AcquisitionNumber": (lambda p, k: {"AcquisitionNumber": k + 3}, "order of 5 phases"),
+    "TriggerTime": (lambda p, k: {"TriggerTime": 380.0 * k}, "order of 5 phases"),
+    "AcquisitionTime": (lambda p, k: {"AcquisitionTime": f"1015{k:02d}.5"}, "order of 5 phases"),
+    "ContentTime": (lambda p, k: {"ContentTime": f"1015{k:02d}.5"}, "order of 5 phases"),
+}
+
+
+@pytest.mark.parametrize("tag", WAYS)
+def test_all_phases_in_one_series(tmp_path, tag):
+    tags_of, assumed = WAYS[tag]
+    scanners.philips(tmp_path, tags_of, FIVE)
+    ct = one(tmp_path)
+    check_content(ct, FIVE)
+    assert ct.notes[0] == f"phases from {tag}"
+    assert f"divided by {tag}" in ct.notes[1]
+    assert [assumed in note for note in ct.notes[2:]] == ([True] if assumed else [])
+
+
+@pytest.mark.parametrize("kind", ["number", "words"])
+def test_phases_in_a_private_tag(tmp_path, kind):
+    scanners.philips(tmp_path, lambda p, k: {"InstanceCreationDate": f"2024{k + 1:02d}01"}, FIVE)
+
+    def add(data):
+        k = int(data.InstanceCreationDate[4:6]) - 1
+        block = data.private_block(0x01F1, "ELSCINT1", create=True)
+        block.add_new(0x10, "FL", 3.0 * k)  # another number that differs
+        if kind == "number":
+            block.add_new(0x41, "FL", 20.0 * k)
+        else:
+            block.add_new(0x41, "LO", f"RESP {20 * k}%")
+
+    change(tmp_path, add)
+    ct = one(tmp_path)
+    check_content(ct, FIVE)
+    assert ct.notes[0] == "phases from the private tag (01F1,1041) ELSCINT1"
+
+
+def test_tcia_4d_lung(tmp_path):
+    scanners.tcia_4d_lung(tmp_path)
+    ct = one(tmp_path)
+    check_content(ct)
+    assert ct.date == "20030701"  # of the images: TCIA takes the study date out
+    assert "10 of cone-beam CT" in ct.notes[-1]
+    with_beam = find_phases(tmp_path, cone_beam=True).ct
+    assert sorted(c.phases[0].grid.size for c in with_beam) == [(3, 3, 4), (7, 5, 5)]
+
+
+@pytest.mark.parametrize("tags", [{"ImageComments": "{p}%"}, {"TemporalPositionIdentifier": "{k}"}])
+def test_series_without_description(tmp_path, tags):
+    a_series_a_phase(tmp_path, None, FIVE, **tags)
+    check_content(one(tmp_path), FIVE)
+
+
+def test_phases_named_by_their_folders_alone(tmp_path):
+    shared = study()
+    for k, p in enumerate(PERCENTS):
+        own = series(shared, SeriesNumber=k, SeriesDescription="4D Thorax")
+        write_scan(tmp_path / f"Phase_{p:03d}", phase_hu(p), own)
+    ct = one(tmp_path)
+    check_content(ct)
+    assert ct.notes[0] == "phases from the name of the folder"
+
+
+def test_enhanced_ct_on_an_oblique_grid(tmp_path, oblique):
+    scanners.enhanced(tmp_path / "4d.dcm", (0, 20, 40, 60, 80), oblique)
+    ct = one(tmp_path)
+    assert [phase.percent for phase in ct.phases] == [0, 20, 40, 60, 80]
+    for phase in ct.phases:
+        # half of the frames have another slope
+        np.testing.assert_allclose(
+            phase.load().data.numpy(), phase_hu(phase.percent), rtol=0, atol=1e-3
+        )
+        last = oblique @ (np.asarray(SPACING) * (6, 4, 4)) + ORIGIN
+        np.testing.assert_allclose(phase.grid.to_world((6, 4, 4)), last, atol=1e-6)
+
+
+def test_oblique_series_in_any_order(tmp_path, oblique):
+    shared = study()
+    for k, p in enumerate((50, 0)):
+        own = series(shared, SeriesNumber=k, SeriesDescription=f"4D {p}%")
+        write_scan(tmp_path, phase_hu(p), own, direction=oblique)
+    ct = one(tmp_path)
+    assert [phase.name for phase in ct.phases] == ["0 %", "50 %"]
+    for phase in ct.phases:
+        np.testing.assert_array_equal(phase.load().data.numpy(), phase_hu(phase.percent))
+        last = oblique @ (np.asarray(SPACING) * (6, 4, 4)) + ORIGIN
+        np.testing.assert_allclose(phase.grid.to_world((6, 4, 4)), last, atol=1e-6)
+
+
+# ------------------------------------------------------------------ several 4D CTs
+
+
+def test_two_kernels_are_two_4d_cts(tmp_path):
+    shared = a_series_a_phase(tmp_path, percents=FIVE, ConvolutionKernel="B30f")
+    a_series_a_phase(tmp_path, percents=FIVE, shared=shared, first=101, ConvolutionKernel="B70f")
+    found = find_phases(tmp_path)
+    assert found.problems == []
+    assert [ct.apart for ct in found.ct] == ["kernel B30f", "kernel B70f"]
+    for ct in found.ct:
+        check_content(ct, FIVE)
+        numbers = {int(phase.headers[0]["SeriesNumber"]) > 100 for phase in ct.phases}
+        assert numbers == {ct.apart == "kernel B70f"}
+    np.testing.assert_array_equal(read_phase(tmp_path, "20", "B70f").data.numpy(), phase_hu(20))
+    with pytest.raises(InputError, match=r"kernel B30f.*kernel B70f"):
+        read_phase(tmp_path, "20")
+
+
+def test_two_kernels_in_one_series(tmp_path):
+    own, shared = generate_uid(), study()
+    for name in ("sharp", "soft"):
+        (tmp_path / name).mkdir()
+        scanners.philips(
+            tmp_path / name,
+            lambda p, k, name=name: {
+                "SeriesInstanceUID": own,
+                "ConvolutionKernel": name,
+                "ImageComments": f"{p}%",
+            },
+            FIVE,
+            **shared,
+        )
+    found = find_phases(tmp_path)
+    assert [ct.apart for ct in found.ct] == ["kernel sharp", "kernel soft"]
+    for ct in found.ct:
+        check_content(ct, FIVE)
+        assert {phase.headers[0]["ConvolutionKernel"] for phase in ct.phases} == {
+            ct.apart.removeprefix("kernel ")
+        }
+
+
+def test_an_average_in_the_series_of_the_phases_is_left_out(tmp_path):
+    own = generate_uid()
+    scanners.philips(
+        tmp_path, lambda p, k: {"SeriesInstanceUID": own, "SeriesDescription": f"4D {p}%"}
+    )
+    average = series(study(), SeriesInstanceUID=own, SeriesDescription="4D AVG", SeriesNumber=9)
+    write_scan(tmp_path, phase_hu(500), average)
+    ct = one(tmp_path)
+    check_content(ct)
+    assert "average" in ct.notes[-1]
+
+
+def test_a_gated_heart_beside_the_phases(tmp_path):
+    shared = a_series_a_phase(tmp_path)
+    for number, words in ((77, "CorCTA 75% BestDiast"), (78, "Cor 75%")):
+        write_scan(
+            tmp_path,
+            phase_hu(75),
+            series(shared, SeriesNumber=number, SeriesDescription=words),
+        )
+    ct = one(tmp_path)
+    check_content(ct)
+    assert sum("Cor" in note for note in ct.notes) == 2
+
+
+def test_studies_and_frames_of_reference_of_their_own(tmp_path):
+    for p in PERCENTS:
+        a_series_a_phase(tmp_path, percents=(p,), first=p, shared=study())
+    ct = one(tmp_path)
+    check_content(ct)
+    assert any("different FrameOfReferenceUIDs" in note for note in ct.notes)
+
+
+# ------------------------------------------------------------------ what is not decided
+
+
+def test_tags_that_contradict_one_another_are_listed_and_not_decided(tmp_path):
+    a_series_a_phase(tmp_path, percents=FIVE, ImageComments="{p}% gated")
+    change(tmp_path, lambda data: setattr(data, "ImageComments", "60% gated"), of_phase(40))
+    found = find_phases(tmp_path)
+    assert found.ct == []
+    (line,) = found.problems
+    for words in ("SeriesDescription and ImageComments", "40% is 60%", "phase_tag"):
+        assert words in line
+    check_content(one(tmp_path, phase_tag="SeriesDescription"), FIVE)
+
+
+def test_order_of_two_counters_that_differ(tmp_path):
+    scanners.philips(
+        tmp_path, lambda p, k: {"AcquisitionNumber": k + 1, "TriggerTime": 900 - p}, FIVE
+    )
+    found = find_phases(tmp_path)
+    assert found.ct == []
+    (line,) = found.problems
+    assert "AcquisitionNumber" in line
+    assert "TriggerTime" in line
+    check_content(one(tmp_path, phase_tag="AcquisitionNumber"), FIVE)
+
+
+def test_a_counter_that_contradicts_the_percent(tmp_path):
+    a_series_a_phase(tmp_path, percents=FIVE)
+    order = [1, 4, 2, 5, 3]
+    for k, p in enumerate(FIVE):
+        change(
+            tmp_path,
+            lambda data, k=k: setattr(data, "TemporalPositionIdentifier", order[k]),
+            of_phase(p),
+        )
+    (line,) = find_phases(tmp_path).problems
+    assert "TemporalPositionIdentifier" in line
+    assert "20% is 4" in line
+
+
+def test_a_counter_that_starts_elsewhere_in_the_breath_is_no_contradiction(tmp_path):
+    a_series_a_phase(tmp_path, percents=FIVE)
+    for k, p in enumerate(FIVE):
+        change(
+            tmp_path,
+            lambda data, k=k: setattr(data, "TemporalPositionIdentifier", (k + 3) % 5 + 1),
+            of_phase(p),
+        )
+    check_content(one(tmp_path), FIVE)
+
+
+@pytest.mark.parametrize("how", ["one series", "five series"])
+def test_phases_that_nothing_tells_apart(tmp_path, how):
+    if how == "one series":
+        scanners.philips(tmp_path, lambda p, k: {}, FIVE)
+    else:
+        a_series_a_phase(tmp_path, "4D Thorax", FIVE)
+    found = find_phases(tmp_path)
+    assert found.ct == []
+    (line,) = found.problems
+    assert "4D Thorax" in line
+    assert "SeriesDescription" in line
+    if how == "one series":
+        assert "25 slices at 5 positions (5 to 5 each)" in line
+
+
+def test_one_phase_twice(tmp_path):
+    shared = a_series_a_phase(tmp_path)
+    write_scan(tmp_path, phase_hu(51), series(shared, SeriesNumber=77, SeriesDescription="4D 50%"))
+    found = find_phases(tmp_path)
+    (ct,) = found.ct
+    check_content(ct, [p for p in PERCENTS if p != 50])
+    (line,) = ct.problems
+    for words in ("phase 50%", "series 6", "series 77"):
+        assert words in line
+    assert ct.exhale == "50 %"  # not quietly another
+
+
+# ------------------------------------------------------------------ damage
+
+
+@pytest.mark.parametrize("how", ["a series a phase", "one series"])
+def test_missing_slice_of_one_phase(tmp_path, how):
+    if how == "one series":
+        scanners.philips(tmp_path, lambda p, k: {"SeriesDescription": f"4D {p}%"})
+    else:
+        a_series_a_phase(tmp_path)
+    before = None
+    for path in sorted(tmp_path.iterdir()):
+        data = pydicom.dcmread(path)
+        if of_phase(30, 3)(data):
+            path.unlink()
+        elif of_phase(30, 2)(data):
+            before = path.name
+    found = find_phases(tmp_path)
+    (ct,) = found.ct
+    check_content(ct, [p for p in PERCENTS if p != 30])
+    (line,) = ct.problems
+    for words in ("phase 30 %", "1 missing, between 35.50 and 40.50 mm", f"after {before}"):
+        assert words in line
+    with pytest.raises(InputError, match="1 missing"):
+        read_phase(tmp_path, "30")
+
+
+@pytest.mark.parametrize("how", ["a series a phase", "one series"])
+def test_another_slice_at_the_same_position(tmp_path, how):
+    if how == "one series":
+        scanners.philips(tmp_path, lambda p, k: {"SeriesDescription": f"4D {p}%"})
+    else:
+        a_series_a_phase(tmp_path)
+    for path in sorted(tmp_path.iterdir()):
+        data = pydicom.dcmread(path)
+        if of_phase(30, 3)(data):
+            data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+            data.save_as(tmp_path / "again.dcm")
+    (ct,) = find_phases(tmp_path).ct
+    check_content(ct, [p for p in PERCENTS if p != 30])
+    (line,) = ct.problems
+    assert "phase 30 %" in line
+    assert "2 at 38.00 mm" in line
+
+
+def test_the_same_files_twice_count_once(siemens, tmp_path):
+    for name in "ab":
+        shutil.copytree(siemens, tmp_path / name)
+    ct = one(tmp_path)
+    check_content(ct)
+    assert any("50 slices are there twice" in note for note in ct.notes)
+
+
+def test_a_missing_phase(tmp_path):
+    percents = [p for p in PERCENTS if p != 30]
+    scanners.philips(tmp_path, lambda p, k: {"TemporalPositionIdentifier": p // 10 + 1}, percents)
+    (ct,) = find_phases(tmp_path).ct
+    check_content(ct, percents)
+    assert "every 10 %, found none at 30 %" in ct.problems[0]
+
+
+def test_fewer_slices_and_another_matrix_are_noted(tmp_path):
+    shared = a_series_a_phase(tmp_path, percents=PERCENTS[:-1])
+    own = series(shared, SeriesNumber=99, SeriesDescription="4D 90%")
+    write_scan(tmp_path, phase_hu(90, (5, 4, 4)), own)
+    for path in sorted(tmp_path.iterdir()):
+        if of_phase(30, 5)(pydicom.dcmread(path)):
+            path.unlink()
+    ct = one(tmp_path)
+    assert [phase.name for phase in ct.phases] == list(TEN)
+    assert ct.phases[3].grid.size == (7, 5, 4)
+    assert ct.phases[9].grid.size == (4, 4, 5)
+    assert "phase 30 % has 4 slices, others 5" in ct.notes
+    assert any("90 % 4x4" in note for note in ct.notes)
+
+
+def test_mixed_orientation_and_a_truncated_slice(tmp_path):
+    a_series_a_phase(tmp_path)
+    turned = [0.999391, 0.0349, 0, -0.0349, 0.999391, 0]
+    change(tmp_path, lambda d: setattr(d, "ImageOrientationPatient", turned), of_phase(30, 4))
+    cut = next(p for p in sorted(tmp_path.iterdir()) if of_phase(60, 5)(pydicom.dcmread(p)))
+    cut.write_bytes(cut.read_bytes()[:300])
+    found = find_phases(tmp_path)
+    (ct,) = found.ct
+    assert [phase.name for phase in ct.phases] == [n for n in TEN if n != "30 %"]
+    assert "one orientation" in ct.problems[0]
+    assert "phase 30 %" in ct.problems[0]
+    assert "phase 60 % has 4 slices, others 5" in ct.notes
+    assert [cut.name in line for line in found.problems] == [True]
+
+
+# ------------------------------------------------------------------ oddities
+
+
+def test_positions_that_shake_are_put_in_their_places(tmp_path):
+    rng = np.random.default_rng(5)
+    scanners.philips(tmp_path, lambda p, k: {"ImageComments": f"{p}%"})
+
+    def shake(data):
+        moved = np.asarray(data.ImagePositionPatient, float) + rng.uniform(-0.1, 0.1, 3)
+        data.ImagePositionPatient = [f"{v:.3f}" for v in moved]
+
+    change(tmp_path, shake)
+    ct = one(tmp_path)
+    assert [phase.percent for phase in ct.phases] == list(PERCENTS)
+    for phase in ct.phases:
+        np.testing.assert_array_equal(phase.load().data.numpy(), phase_hu(phase.percent))
+        for index in [(0, 0, 0), (6, 4, 4)]:
+            true = np.asarray(ORIGIN) + np.asarray(SPACING) * index
+            np.testing.assert_allclose(phase.grid.to_world(index), true, atol=0.12)
+
+
+def test_slices_too_far_from_their_places_are_refused(tmp_path):
+    own = series(study(), SeriesDescription="4D 0%")
+    write_scan(tmp_path, phase_hu(0), own)
+
+    def sideways(data):
+        data.ImagePositionPatient[0] = float(data.ImagePositionPatient[0]) + 0.7
+
+    change(tmp_path, sideways, lambda data: data.InstanceNumber == 3)
+    with pytest.raises(InputError, match="mm beside it"):
+        read_image(tmp_path)
+
+
+def test_phases_whose_slices_lie_between_one_another(tmp_path):
+    own = series(study(), SeriesDescription="4D")
+    for k, p in enumerate(PERCENTS):
+        start = (*ORIGIN[:2], ORIGIN[2] + 0.25 * k)
+        made = write_scan(tmp_path / "x", phase_hu(p), own, origin=start, ImageComments=f"{p}%")
+        made.rename(tmp_path / str(k))
+    ct = one(tmp_path)
+    for k, phase in enumerate(ct.phases):
+        np.testing.assert_array_equal(phase.load().data.numpy(), phase_hu(PERCENTS[k]))
+        assert phase.grid.origin[2] == pytest.approx(ORIGIN[2] + 0.25 * k)
+
+
+def test_other_files_names_and_missing_preambles(siemens, tmp_path):
+    shutil.copytree(siemens, tmp_path, dirs_exist_ok=True)
+    for n, path in enumerate(sorted(tmp_path.glob("*.dcm"))):
+        if n % 3 == 1:
+            path.rename(path.with_suffix(""))
+        elif n % 3 == 2:
+            raw = path.read_bytes()
+            path.with_suffix(".IMA").write_bytes(raw[132:])  # no preamble, no mark
+            path.unlink()
+    (tmp_path / "notes.txt").write_text("not DICOM " * 50)
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "junk").write_bytes(b"\x08\x00\x05\x00CS" + bytes(range(256)) * 2)
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    template = pydicom.dcmread(next(tmp_path.glob("*.dcm")))
+    for name, storage in (("RTDOSE", RTDoseStorage), ("RTPLAN", RTPlanStorage)):
+        data = template.copy()
+        data.Modality, data.SeriesInstanceUID = name, generate_uid()
+        data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = storage
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        if name == "RTPLAN":
+            del data.Rows, data.Columns, data.PixelData
+        data.save_as(tmp_path / f"{name}.dcm")
+    check_content(one(tmp_path))
+
+
+def test_another_rescale_a_slice(tmp_path):
+    a_series_a_phase(tmp_path, percents=(0, 50))
+    values = {}
+
+    def rescale(data):
+        k = int(data.InstanceNumber)
+        data.RescaleSlope, data.RescaleIntercept = 0.5 * k, -1000 - k
+        stored = data.pixel_array.astype(float)
+        values[of_phase(0)(data), k] = stored * 0.5 * k - 1000 - k
+
+    change(tmp_path, rescale)
+    for phase in one(tmp_path).phases:
+        for k, plane in enumerate(phase.load().data.numpy(), 1):
+            np.testing.assert_allclose(plane, values[phase.percent == 0, k], rtol=1e-6)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLosslessSV1])
+def test_compressed_without_loss(tmp_path, syntax):
+    shared = study()
+    hu = {p: np.clip(phase_hu(p, (3, 64, 48)), -1000, 1200) for p in (0, 50)}
+    for k, p in enumerate(hu):
+        own = series(shared, SeriesNumber=k, SeriesDescription=f"4D {p}%")
+        write_scan(tmp_path, hu[p], own)
+
+    def compress(data):
+        if syntax == RLELossless:
+            data.compress(RLELossless)
+            return
+        encoded = tmp_path.parent / "encoded.dcm"
+        writer = sitk.ImageFileWriter()
+        writer.SetImageIO("GDCMImageIO")
+        writer.SetFileName(str(encoded))
+        writer.UseCompressionOn()
+        writer.SetCompressor("JPEG")
+        writer.Execute(sitk.GetImageFromArray(data.pixel_array.astype(np.uint16)[None]))
+        made = pydicom.dcmread(encoded)
+        assert made.file_meta.TransferSyntaxUID == JPEGLosslessSV1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data.PixelRepresentation = 0
+            data["PixelData"] = made["PixelData"]
+            data.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+
+    change(tmp_path, compress)
+    ct = one(tmp_path)
+    for phase in ct.phases:
+        np.testing.assert_array_equal(phase.load().data.numpy(), hu[phase.percent])
+
+
+# ------------------------------------------------------------------ one phase by its name
+
+
+def test_read_phase(siemens):
+    for name in ("50", "50%", "50 %", "T50", "050", "50.0"):
+        np.testing.assert_array_equal(read_phase(siemens, name).data.numpy(), phase_hu(50))
+
+
+def test_read_phase_by_the_name_of_a_bin(tmp_path):
+    names = ["0% In", "50% In", "100% Ex", "50% Ex"]
+    scanners.philips(tmp_path, lambda p, k: {"ImageComments": names[k]}, (0, 10, 20, 30))
+    for name, p in (("50% In", 10), ("50Ex", 30), ("100 % ex", 20)):
+        np.testing.assert_array_equal(read_phase(tmp_path, name).data.numpy(), phase_hu(p))
+    with pytest.raises(InputError, match="a phase '50', found 100 % Ex, 50 % Ex, 0 % In, 50 % In"):
+        read_phase(tmp_path, "50")
+
+
+@pytest.mark.parametrize("how", ["siemens", "philips"])
+def test_read_image_lists_the_phases_in_one_line(siemens, tmp_path, how):
+    if how == "philips":
+        scanners.philips(tmp_path, lambda p, k: {"TemporalPositionIdentifier": k + 1})
+    with pytest.raises(InputError) as caught:
+        read_image(siemens if how == "siemens" else tmp_path)
+    line = str(caught.value)
+    assert "\n" not in line
+    for words in (", ".join(TEN), "--phase", "--moving-phase", "such as 0 and 50"):
+        assert words in line
+
+
+def test_one_series_of_a_4d_ct_can_still_be_read(siemens):
+    np.testing.assert_array_equal(read_image(siemens, "AVG").data.numpy(), phase_hu(320))
+
+
+def test_no_4d_ct(tmp_path):
+    write_scan(tmp_path, phase_hu(0), series(study(), SeriesDescription="Thorax 3.0 B30f"))
+    with pytest.raises(InputError, match="a 4D CT, found none"):
+        read_phase(tmp_path, "0")
+    with pytest.raises(InputError, match="a DICOM folder"):
+        read_phase(next(tmp_path.iterdir()), "0")
