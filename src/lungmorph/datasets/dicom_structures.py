@@ -75,11 +75,12 @@ def _targets(
 ) -> tuple[list[tuple[Phase, frozenset[Image] | None]], str]:
     """The phases that a set was drawn on, with their slices where it was drawn on several."""
     own = {id(phase): frozenset(map(_image, phase.headers)) for phase in phases}
-    for refers in (one.drawn_on, one.images):
+    drawn = one.drawn_on
+    for refers in (drawn, one.images):
         hits = [phase for phase in phases if own[id(phase)] & refers]
         if len(hits) == 1:
             return [(hits[0], None)], ""
-        if hits and refers is one.drawn_on:
+        if hits and refers is drawn:
             return [(phase, own[id(phase)]) for phase in hits], ""
         if hits:
             return [], f"it refers to slices of the phases {_names(hits)}"
