@@ -363,7 +363,7 @@ def test_one_phase_twice(tmp_path):
     (ct,) = found.ct
     check_content(ct, [p for p in PERCENTS if p != 50])
     (line,) = ct.problems
-    for words in ("phase 50%", "series 6", "series 77"):
+    for words in ("phase 50 %", "series 6", "series 77"):
         assert words in line
     assert ct.exhale == "50 %"  # not quietly another
 

@@ -19,7 +19,8 @@ from ..errors import InputError
 from .breathing_ct import BreathingCT, Phase
 from .dicom_header import Header, check_whole, has_image, numbers, read_header, slices_of, text
 from .phase_divide import Stack, divide, place_of
-from .phase_order import Ordered, ordered
+from .phase_notes import differences, steps_of
+from .phase_order import ordered
 from .phase_sets import PhaseSet, sort_stacks
 from .phase_text import labels_of
 from .slices import check_alike, stack_geometry
@@ -94,6 +95,7 @@ def arrange(
     """Sort the headers of CT slices into 4D CTs and other scans, and add them to ``made``."""
     series: dict[str, list[Header]] = defaultdict(list)
     kept, copies = _without_copies([h for h in headers if text(h, "Modality") == "CT"])
+    _fill(kept)
     for header in kept:
         series[str(header.SeriesInstanceUID)].append(header)
     days: dict[tuple[str, str], list[Stack]] = defaultdict(list)
@@ -177,8 +179,8 @@ def _breathing_ct(
             continue
         phases.append(Phase(name, percent, tuple(headers[i] for i in along), grid))
     first = found.stacks[0].first
-    notes = [f"phases from {found.tag}", *order.notes, *_differences(phases)]
-    steps, missing = _steps(order)
+    notes = [f"phases from {found.tag}", *order.notes, *differences(phases)]
+    steps, missing = steps_of(order)
     notes += steps
     about = ", ".join(filter(None, (patient_of(first), _date(first), found.apart)))
     problems += [f"{root}, 4D CT ({about}): {line}" for line in missing]
@@ -201,43 +203,6 @@ def _breathing_ct(
         tuple(problems),
         (*notes, *beside),
     )
-
-
-def _differences(phases: Sequence[Phase]) -> list[str]:
-    """What is not the same in all phases."""
-    if not phases:
-        return []
-    notes = []
-    counts = Counter(phase.grid.size[2] for phase in phases)
-    usual = max(counts, key=lambda n: (counts[n], n))
-    for phase in phases:
-        if phase.grid.size[2] != usual:
-            notes.append(f"phase {phase.name} has {phase.grid.size[2]} slices, others {usual}")
-    if len({phase.grid.size[:2] for phase in phases}) > 1:
-        sizes = ", ".join(f"{p.name} {p.grid.size[0]}x{p.grid.size[1]}" for p in phases)
-        notes.append(f"phases differ in their matrix: {sizes}")
-    if len({phase.frame_of_reference for phase in phases}) > 1:
-        notes.append(
-            "phases have different FrameOfReferenceUIDs; their positions are taken as of one"
-        )
-    return notes
-
-
-def _steps(order: Ordered) -> tuple[list[str], list[str]]:
-    """What to note of uneven phases, and what to complain of where one is missing."""
-    known = [percent for percent in order.percents if percent is not None]
-    gaps = (
-        [b - a for a, b in zip(known, [*known[1:], known[0] + 100], strict=True)] if known else []
-    )
-    if not gaps or max(gaps) - min(gaps) <= 1.5:
-        return [], []
-    n = round(100 / min(gaps))
-    even = [known[0] + 100 * i / n for i in range(n)]
-    if all(min(abs(p - e) for e in even) <= 1.0 for p in known):
-        lost = [f"{e:.3g} %" for e in even if min(abs(p - e) for p in known) > 1.0]
-        line = f"expected a phase every {100 / n:.3g} %, found none at {', '.join(lost)}"
-        return [], [line]
-    return ["phases are not in even steps: " + ", ".join(order.names)], []
 
 
 # ------------------------------------------------------------------ who and when
@@ -276,6 +241,19 @@ def _without_copies(headers: Sequence[Header]) -> tuple[list[Header], Counter[st
         seen[uid, header.frame_index].append(facts)
         kept.append(header)
     return kept, copies
+
+
+def _fill(headers: Sequence[Header]) -> None:
+    """Give slices without date or patient those of their study."""
+    known: dict[tuple[str, str], str] = {}
+    for tag in ("StudyDate", "PatientID"):
+        for header in headers:
+            if said := text(header, tag):
+                known.setdefault((text(header, "StudyInstanceUID"), tag), said)
+        for header in headers:
+            said = known.get((text(header, "StudyInstanceUID"), tag), "")
+            if said and not header.get(tag):
+                header[tag] = said
 
 
 def patient_of(header: Header) -> str:

@@ -50,9 +50,6 @@ class Stack:
     def kind(self) -> str:
         """What it is that is no phase ("average", "localizer", ...), or empty."""
         words = " ".join((description(self.headers), text(self.first, "ManufacturerModelName")))
-        study = text(self.first, "StudyDescription")
-        if "cbct" in study.lower():
-            words += " cbct"
         return kind_of(words, text(self.first, "ImageType"))
 
     @cached_property

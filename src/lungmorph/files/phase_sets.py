@@ -206,7 +206,7 @@ def _make_set(
     for key in [key for key, n in counts.items() if n > 1]:
         rivals = [(stack, lb) for stack, lb in part if (lb.value, lb.side) == key]
         error = InputError(
-            f"{place_of(rivals[0][0].headers, root)}, phase {rivals[0][1]}",
+            f"{place_of(rivals[0][0].headers, root)}, phase {_spaced(rivals[0][1])}",
             expected="one scan of this phase",
             found=f"{len(rivals)}: " + "; ".join(str(stack) for stack, _ in rivals),
             do="keep one of them in the folder",
@@ -217,6 +217,10 @@ def _make_set(
         return
     made.others.extend(whole.stacks)
     made.problems.extend(line for _, line in whole.refused)
+
+
+def _spaced(label: Label) -> str:
+    return str(label).replace("%", " %")
 
 
 # ------------------------------------------------------------------ the phase is counted or timed

@@ -48,7 +48,11 @@ def check_alike(folder: object, headers: Sequence[Header]) -> None:
         ):
             value = header.get(tag)
             if value is None or isinstance(value, str) or np.size(value) != count:
-                raise InputError(folder, expected=f"{tag} in every slice", found="one without it")
+                raise InputError(
+                    folder,
+                    expected=f"{tag} in every slice",
+                    found=f"none in {Path(header.filename).name}",
+                )
     if len(headers) < 2:
         raise InputError(folder, expected="a 3D series", found="one slice")
     _one_of(folder, "matrix size", [(int(h.Columns), int(h.Rows)) for h in headers], 0)

@@ -1,0 +1,46 @@
+"""What there is to say of the phases of a 4D CT that are not all alike, or not all there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from .breathing_ct import Phase
+from .phase_order import Ordered
+
+
+def differences(phases: Sequence[Phase]) -> list[str]:
+    """What is not the same in all phases."""
+    if not phases:
+        return []
+    notes = []
+    counts = Counter(phase.grid.size[2] for phase in phases)
+    usual = max(counts, key=lambda n: (counts[n], n))
+    for phase in phases:
+        if phase.grid.size[2] != usual:
+            notes.append(f"phase {phase.name} has {phase.grid.size[2]} slices, others {usual}")
+    if len({phase.grid.size[:2] for phase in phases}) > 1:
+        sizes = ", ".join(f"{p.name} {p.grid.size[0]}x{p.grid.size[1]}" for p in phases)
+        notes.append(f"phases differ in their matrix: {sizes}")
+    if len({phase.frame_of_reference for phase in phases}) > 1:
+        notes.append(
+            "phases have different FrameOfReferenceUIDs; their positions are taken as of one"
+        )
+    return notes
+
+
+def steps_of(order: Ordered) -> tuple[list[str], list[str]]:
+    """What to note of uneven phases, and what to complain of where one is missing."""
+    known = [percent for percent in order.percents if percent is not None]
+    gaps = (
+        [b - a for a, b in zip(known, [*known[1:], known[0] + 100], strict=True)] if known else []
+    )
+    if not gaps or max(gaps) - min(gaps) <= 1.5:
+        return [], []
+    n = round(100 / min(gaps))
+    even = [known[0] + 100 * i / n for i in range(n)]
+    if all(min(abs(p - e) for e in even) <= 1.0 for p in known):
+        lost = [f"{e:.3g} %" for e in even if min(abs(p - e) for p in known) > 1.0]
+        line = f"expected a phase every {100 / n:.3g} %, found none at {', '.join(lost)}"
+        return [], [line]
+    return ["phases are not in even steps: " + ", ".join(order.names)], []
