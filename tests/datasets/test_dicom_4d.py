@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from scipy.spatial.transform import Rotation
 
-from lungmorph.datasets import open_dataset
+from lungmorph.datasets import dicom_4d, open_dataset
 from lungmorph.datasets.lung_names import lung_regions, lung_side
 from lungmorph.errors import InputError
 from replicas import dicom_4d as scanners
@@ -143,6 +143,21 @@ def test_folder_without_4d_ct(tmp_path):
         open_dataset(tmp_path)
 
 
+def test_what_is_recognised(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("no DICOM " * 30)
+    assert not dicom_4d.recognises(tmp_path)
+    for name in ("fixed", "moving"):  # a pair of single scans is for another reader
+        own = series(study(), SeriesDescription="Thorax 3.0 B30f")
+        write_scan(tmp_path / "pair" / name, phase_hu(0), own)
+    assert not dicom_4d.recognises(tmp_path / "pair")
+    write_4d(tmp_path / "4d")
+    assert dicom_4d.recognises(tmp_path / "4d")
+    (tmp_path / "one").mkdir()
+    scanners.philips(tmp_path / "one", lambda p, k: {"AcquisitionNumber": k + 1}, (0, 50))
+    assert dicom_4d.recognises(tmp_path / "one")
+
+
 def test_tags_to_choose_from(tmp_path):
     scanners.philips(
         tmp_path,
@@ -153,6 +168,8 @@ def test_tags_to_choose_from(tmp_path):
         open_dataset(tmp_path)
     (case,) = open_dataset(tmp_path, phase_tag="ImageComments").cases
     np.testing.assert_array_equal(case.scan("T20").load().data.numpy(), phase_hu(60))
+    with pytest.raises(InputError, match=r"one of NominalPercentageOfRespiratoryPhase, .*'Words'"):
+        open_dataset(tmp_path, phase_tag="Words")
 
 
 # ------------------------------------------------------------------ treatments

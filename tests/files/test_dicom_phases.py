@@ -14,7 +14,7 @@ from pydicom.uid import (
 )
 
 from lungmorph.errors import InputError
-from lungmorph.files import read_image, read_phase
+from lungmorph.files import read_grid, read_image, read_phase
 from lungmorph.files.dicom_folder import find_phases
 from replicas import dicom_4d as scanners
 from replicas.dicom_4d import ORIGIN, PERCENTS, SIZE, SPACING, phase_hu, series, study, write_scan
@@ -201,6 +201,16 @@ def test_enhanced_ct_on_an_oblique_grid(tmp_path, oblique):
         )
         last = oblique @ (np.asarray(SPACING) * (6, 4, 4)) + ORIGIN
         np.testing.assert_allclose(phase.grid.to_world((6, 4, 4)), last, atol=1e-6)
+
+
+def test_enhanced_ct_of_one_scan(tmp_path, oblique):
+    path = scanners.enhanced(tmp_path / "3d.dcm", (50,), oblique)
+    for where in (path, tmp_path):
+        image = read_image(where)
+        np.testing.assert_allclose(image.data.numpy(), phase_hu(50), rtol=0, atol=1e-3)
+        assert read_grid(where) == image.grid
+    last = oblique @ (np.asarray(SPACING) * (6, 4, 4)) + ORIGIN
+    np.testing.assert_allclose(image.grid.to_world((6, 4, 4)), last, atol=1e-6)
 
 
 def test_oblique_series_in_any_order(tmp_path, oblique):

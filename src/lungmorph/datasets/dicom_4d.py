@@ -16,7 +16,9 @@ from pathlib import Path
 from ..errors import InputError
 from ..files.breathing_ct import BreathingCT, Phase
 from ..files.dicom_folder import find_phases, other_scans, patient_of
-from ..files.dicom_header import has_image, read_header, text
+from ..files.dicom_header import Header, has_image, read_header, slices_of, text
+from ..files.phase_tags import TAGS
+from . import folder
 from .case import Case, Dataset, Scan, natural_order
 from .dicom_structures import Structures, attach_structures
 from .phases import EXHALE, INHALE, phase_name
@@ -27,8 +29,12 @@ _LOOK_AT = 300
 
 
 def recognises(root: Path) -> bool:
-    """Whether there is a CT in DICOM below a folder."""
-    return root.is_dir() and any(_is_ct(path) for path in _some_files(root))
+    """Whether there is a CT in DICOM below a folder, which is no pair of single scans by its names."""
+    if not root.is_dir():
+        return False
+    slices = [one for path in _some_files(root) for one in _slices(path)]
+    phases = (label for tag in TAGS for label in tag.read(slices))
+    return bool(slices) and (any(phases) or not folder.recognises(root))
 
 
 def open_dataset(
@@ -201,11 +207,11 @@ def _percent(name: str) -> float | None:
 
 def _source(phase: Phase) -> Path:
     """The folder, if nothing else is in it; else the first slice, by which the phase is known."""
-    folders = {path.parent for path in phase.files}
-    if len(folders) == 1:
-        folder = folders.pop()
-        if {path.name for path in phase.files} >= {entry.name for entry in os.scandir(folder)}:
-            return folder
+    places = {path.parent for path in phase.files}
+    if len(places) == 1:
+        place = places.pop()
+        if {path.name for path in phase.files} >= {entry.name for entry in os.scandir(place)}:
+            return place
     return phase.files[0]
 
 
@@ -214,17 +220,19 @@ def _source(phase: Phase) -> Path:
 
 def _some_files(root: Path) -> Iterator[Path]:
     seen = 0
-    for folder, _, names in os.walk(root):
+    for place, _, names in os.walk(root):
         for name in names[:20]:
             seen += 1
             if seen > _LOOK_AT:
                 return
-            yield Path(folder) / name
+            yield Path(place) / name
 
 
-def _is_ct(path: Path) -> bool:
+def _slices(path: Path) -> list[Header]:
+    """A slice of CT, or several in one file; none if it is no CT."""
     try:
         header = read_header(path)
     except InputError:
-        return False
-    return header is not None and has_image(header) and text(header, "Modality") == "CT"
+        return []
+    is_ct = header is not None and has_image(header) and text(header, "Modality") == "CT"
+    return slices_of(header) if header is not None and is_ct else []

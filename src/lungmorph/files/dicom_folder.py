@@ -22,6 +22,7 @@ from .phase_divide import Stack, divide, place_of
 from .phase_notes import differences, steps_of
 from .phase_order import ordered
 from .phase_sets import PhaseSet, sort_stacks
+from .phase_tags import LAST, TAGS, TIMES
 from .phase_text import labels_of
 from .slices import check_alike, stack_geometry
 
@@ -58,9 +59,12 @@ def find_phases(
         cone_beam: whether 4D cone-beam CTs count; their values are not HU.
 
     Raises:
-        InputError: no such folder.
+        InputError: no such folder, or a tag that is not known to tell phases.
     """
     root = Path(folder)
+    known = [tag.name for tag in (*TAGS, *TIMES, LAST)]
+    if phase_tag is not None and phase_tag not in known:
+        raise InputError("phase_tag", expected=f"one of {', '.join(known)}", found=repr(phase_tag))
     if not root.is_dir():
         raise InputError(
             root, expected="a DICOM folder", found="a file" if root.exists() else "nothing there"
