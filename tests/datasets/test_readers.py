@@ -57,7 +57,7 @@ def test_a_reader_that_fails_to_look_does_not_stop_the_next(
         (("", "dir-lab"), {}, "expected one of dirlab-4dct, .*, found 'dir-lab'"),
         (("", "table"), {"pattern": "{scan}"}, "kind table: expected no option, found pattern"),
         (("", "folder"), {"size": (1, 2, 3)}, "expected the options pattern, found size"),
-        (("",), {"colour": 3}, "none of their layouts"),
+        (("",), {"colour": 3}, "expected options of one kind of dataset .*, found colour"),
     ],
 )
 def test_what_cannot_be_opened(

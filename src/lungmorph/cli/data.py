@@ -44,6 +44,13 @@ Size = Annotated[
     typer.Option(help="Voxels of raw images that are not the original ones, 256x256x94."),
 ]
 Spacing = Annotated[str | None, typer.Option(help="Their spacing in mm, 0.97x0.97x2.5.")]
+Option = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="What else a kind can be told (docs/datasets.md); may be given several times.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines, and nothing else.")]
 
 
@@ -61,6 +68,7 @@ def check(
     pattern: Pattern = None,
     size: Size = None,
     spacing: Spacing = None,
+    option: Option = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Headers and landmarks only; no voxel is read.")
     ] = False,
@@ -71,7 +79,7 @@ def check(
     The landmark error before registration is compared with the published one: another value means a
     wrong frame, or other data. Exit code 2 if a case has a problem.
     """
-    dataset = opened(root, kind, pattern, size, spacing)
+    dataset = opened(root, kind, pattern, size, spacing, option)
     from ..datasets import check as checks
 
     with progress_bar(not as_json and not quick) as progress:
@@ -103,13 +111,14 @@ def convert(
     pattern: Pattern = None,
     size: Size = None,
     spacing: Spacing = None,
+    option: Option = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a dataset as NIfTI (int16 HU) and CSV (LPS mm), and a table that every verb reads.
 
     A case appears whole or not at all. Exit code 2 if one could not be written, or lacks something.
     """
-    dataset = opened(root, kind, pattern, size, spacing)
+    dataset = opened(root, kind, pattern, size, spacing, option)
     from ..datasets.convert import convert as converted
 
     chosen = [
@@ -138,21 +147,36 @@ def convert(
 
 
 def opened(
-    root: Path, kind: str | None, pattern: str | None, size: str | None, spacing: str | None
+    root: Path,
+    kind: str | None,
+    pattern: str | None,
+    size: str | None,
+    spacing: str | None,
+    more: Sequence[str] | None = None,
 ) -> Dataset:
-    """The dataset that the options of a verb name.
+    """The dataset that the options of a verb name; ``more`` are texts such as "points=world".
 
     Raises:
-        InputError: as :func:`lungmorph.datasets.open_dataset`; a size or spacing that is none.
+        InputError: as :func:`lungmorph.datasets.open_dataset`; a size, spacing or option that is none.
     """
-    options: dict[str, Any] = {
+    own: dict[str, Any] = {
         "pattern": pattern,
         "size": None if size is None else [int(n) for n in _three("--size", size, whole=True)],
         "spacing": None if spacing is None else _three("--spacing", spacing, whole=False),
     }
+    options: dict[str, Any] = dict(_named(text) for text in more or ())
+    options |= {name: value for name, value in own.items() if value is not None}
     from ..datasets import open_dataset
 
-    return open_dataset(root, kind, **{n: v for n, v in options.items() if v is not None})
+    return open_dataset(root, kind, **options)
+
+
+def _named(text: str) -> tuple[str, str | bool]:
+    name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise InputError("--option", expected="NAME=VALUE", found=repr(text))
+    truth = {"true": True, "yes": True, "false": False, "no": False}
+    return name.strip().replace("-", "_"), truth.get(value.lower(), value)
 
 
 def _three(option: str, text: str, whole: bool) -> list[float]:

@@ -132,6 +132,12 @@ def _recognised(root: Path, options: Iterable[str]) -> Reader:
             failed.append(f"{reader.kind} ({error})")
     if options and len(candidates) == 1:
         return candidates[0]  # an option that only one kind has names that kind
+    if options and not candidates and not failed:
+        raise InputError(
+            root,
+            expected="options of one kind of dataset (see docs/datasets.md)",
+            found=", ".join(options),
+        )
     raise InputError(
         root,
         expected=f"a dataset that is known ({', '.join(READERS)})",
