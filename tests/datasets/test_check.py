@@ -124,6 +124,17 @@ def test_values_that_are_no_hu_and_files_that_are_damaged(tmp_path: Path) -> Non
     assert [report.problems for report in check(dataset, quick=True)] == [(), ()]
 
 
+def test_lungs_that_are_not_found_are_no_defect_of_the_data(tmp_path: Path) -> None:
+    hu = chest()
+    hu[lung_boxes()] = 40
+    write(tmp_path / "fixed.nii.gz", hu)
+    write(tmp_path / "moving.nii.gz", chest())
+    (report,) = check(open_dataset(tmp_path, "folder"))
+    assert report.problems == ()
+    (line,) = report.warnings
+    assert "fixed.nii.gz: expected a CT that shows lung" in line
+
+
 def test_a_case_that_lacks_a_scan_says_so(case: Case) -> None:
     report = looked_at(replace(case, scans=case.scans[:1]), quick=True)
     assert report.problems == ("expected the scans fixed and moving, found fixed",)

@@ -189,7 +189,9 @@ def _voxels(
             continue
         if image is None and scan.lungs is None:
             continue
-        lungs = noted(problems, partial(lungs_of, scan, image))
+        # a mask that cannot be made is no defect of the data, but registration will need one
+        lines = warnings if scan.lungs is None else problems
+        lungs = noted(lines, partial(lungs_of, scan, image))
         marks = sides.get(scan.name)
         if lungs is not None and marks is not None and len(marks):
             inside = _inside(lungs, marks)
