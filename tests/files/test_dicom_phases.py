@@ -292,6 +292,14 @@ def test_a_gated_heart_beside_the_phases(tmp_path):
     assert sum("Cor" in note for note in ct.notes) == 2
 
 
+def test_series_without_date_and_patient_belong_to_their_study(tmp_path):
+    shared = study()
+    a_series_a_phase(tmp_path, percents=FIVE[::2], shared=shared)
+    bare = {**shared, "StudyDate": None, "PatientID": None, "PatientName": None}
+    a_series_a_phase(tmp_path, percents=FIVE[1::2], shared=bare, first=11)
+    check_content(one(tmp_path), FIVE)
+
+
 def test_studies_and_frames_of_reference_of_their_own(tmp_path):
     for p in PERCENTS:
         a_series_a_phase(tmp_path, percents=(p,), first=p, shared=study())
@@ -471,9 +479,10 @@ def test_mixed_orientation_and_a_truncated_slice(tmp_path):
 # ------------------------------------------------------------------ oddities
 
 
-def test_positions_that_shake_are_put_in_their_places(tmp_path):
+@pytest.mark.parametrize("tag", ["ImageComments", "AcquisitionNumber"])
+def test_positions_that_shake_are_put_in_their_places(tmp_path, tag):
     rng = np.random.default_rng(5)
-    scanners.philips(tmp_path, lambda p, k: {"ImageComments": f"{p}%"})
+    scanners.philips(tmp_path, lambda p, k: {tag: f"{p}%" if tag == "ImageComments" else k}, FIVE)
 
     def shake(data):
         moved = np.asarray(data.ImagePositionPatient, float) + rng.uniform(-0.1, 0.1, 3)
@@ -481,12 +490,24 @@ def test_positions_that_shake_are_put_in_their_places(tmp_path):
 
     change(tmp_path, shake)
     ct = one(tmp_path)
-    assert [phase.percent for phase in ct.phases] == list(PERCENTS)
+    assert [phase.percent for phase in ct.phases] == list(FIVE)
     for phase in ct.phases:
         np.testing.assert_array_equal(phase.load().data.numpy(), phase_hu(phase.percent))
         for index in [(0, 0, 0), (6, 4, 4)]:
             true = np.asarray(ORIGIN) + np.asarray(SPACING) * index
             np.testing.assert_allclose(phase.grid.to_world(index), true, atol=0.12)
+
+
+def test_one_slice_off_its_place_does_not_move_the_others(tmp_path):
+    write_scan(tmp_path, phase_hu(0), series(study(), SeriesDescription="4D 0%"))
+
+    def down(data):
+        data.ImagePositionPatient[2] = float(data.ImagePositionPatient[2]) - 0.15
+
+    change(tmp_path, down, lambda data: data.InstanceNumber == 1)
+    grid = read_image(tmp_path).grid
+    for k in range(SIZE[0]):  # the straight line through five heights leaves 0.09 mm of it
+        assert grid.to_world((0, 0, k))[2] == pytest.approx(ORIGIN[2] + 2.5 * k, abs=0.0901)
 
 
 def test_slices_too_far_from_their_places_are_refused(tmp_path):

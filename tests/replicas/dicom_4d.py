@@ -104,7 +104,7 @@ def siemens(folder: Path, percents: Any = PERCENTS, **tags: Any) -> dict[str, An
         write_scan(folder, phase_hu(percent), own)
     for number, words, kind in (
         (320, "Thorax 4D 2.0 B30f AVG", ["DERIVED", "SECONDARY", "AXIAL", "CT_SOM5 SPI"]),
-        (321, "Thorax 4D 2.0 B30f MIP", ["DERIVED", "SECONDARY", "AXIAL"]),
+        (321, "Thorax 4D 2.0 B30f MIP 50%", ["DERIVED", "SECONDARY", "AXIAL"]),
         (3, "Thorax 3.0 B31f 120kV", ["ORIGINAL", "PRIMARY", "AXIAL"]),
     ):
         own = series(shared, SeriesNumber=number, SeriesDescription=words, **kernel)
