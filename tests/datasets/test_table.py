@@ -266,3 +266,27 @@ def test_a_folder_with_a_table_is_read_by_it_and_no_voxel_is(folder: Path) -> No
     assert only(dataset).problems == ()
     with pytest.raises(InputError, match="truncated or damaged"):
         only(dataset).scan("fixed").load()
+
+
+def documented() -> list[str]:
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    return [block.split("```")[0] for block in text.split("```csv\n")[1:]]
+
+
+@pytest.mark.parametrize("text", documented())
+def test_the_tables_of_the_documentation_are_read(tmp_path: Path, text: str) -> None:
+    header, *rows = (line.split(",") for line in text.splitlines())
+    for row in rows:
+        for column, cell in zip(header, row, strict=True):
+            if column in ("image", "fixed", "moving"):
+                write(tmp_path / cell, chest())
+            elif "mask" in column or column.startswith("structure"):
+                _ = cell and write_mask(tmp_path / cell)
+            elif column == "landmarks":
+                _ = cell and write_pairs(tmp_path / cell, in_lungs(3), in_lungs(3))
+            elif column.startswith(("landmarks:", "keypoints:")):
+                _ = cell and write_points(tmp_path / cell, in_lungs(4))
+    cases = opened(tmp_path, text).cases
+    assert [case.problems for case in cases] == [()] * len(cases)
+    assert all(case.complete for case in cases)
+    assert cases[0].landmarks(cases[0].fixed, cases[0].moving) is not None
