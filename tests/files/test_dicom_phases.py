@@ -476,6 +476,23 @@ def test_mixed_orientation_and_a_truncated_slice(tmp_path):
     assert [cut.name in line for line in found.problems] == [True]
 
 
+@pytest.mark.parametrize("tag", ["ImagePositionPatient", "ImageComments"])
+def test_one_slice_without_a_tag_costs_one_phase(tmp_path, tag):
+    scanners.philips(tmp_path, lambda p, k: {"ImageComments": f"{p}%"}, FIVE)
+    change(
+        tmp_path,
+        lambda data: delattr(data, tag),
+        lambda data: data.ImageComments == "40%" and data.InstanceNumber == 3,
+    )
+    found = find_phases(tmp_path)
+    (ct,) = found.ct
+    check_content(ct, [p for p in FIVE if p != 40])
+    assert "1 missing" in ct.problems[0]
+    (line,) = found.problems
+    assert "left out" in line
+    assert any(path.name in line for path in tmp_path.iterdir())
+
+
 # ------------------------------------------------------------------ oddities
 
 

@@ -84,6 +84,11 @@ def divide(headers: Sequence[Header], root: Path, tag: str | None = None) -> Div
         root: for messages.
         tag: name of the tag to divide by; the most telling one that works if None.
     """
+    lost = [h for h in headers if not _has_place(h)]
+    if 0 < len(lost) < len(headers) / 2:
+        rest = divide([h for h in headers if _has_place(h)], root, tag)
+        rest.problems[:0] = [_without(lost, "a position and an orientation")]
+        return rest
     spots = positions(headers)
     if spots is None or spots.max() < 2:  # no volume: a scout, or the slices that watch a bolus
         return Divided([Stack(tuple(headers))])
@@ -93,6 +98,17 @@ def divide(headers: Sequence[Header], root: Path, tag: str | None = None) -> Div
         return _divided(ways, headers, root)
     if np.bincount(spots).max() == 1:
         return Divided([Stack(tuple(headers))])
+    return (
+        _by_attribute(headers, spots, root, tag)
+        or _by_most(told, headers, spots, root)
+        or _by_less(headers, spots, root, tag)
+    )
+
+
+def _by_attribute(
+    headers: Sequence[Header], spots: NDArray[np.int64], root: Path, tag: str | None
+) -> Divided | None:
+    """Two reconstructions in one series: each of them divided by itself."""
     for attribute in ATTRIBUTES.values():
         parts = _groups([attribute(header) for header in headers])
         if len(parts) > 1 and all(_is_whole(spots, part) for part in parts):
@@ -101,24 +117,64 @@ def divide(headers: Sequence[Header], root: Path, tag: str | None = None) -> Div
                 [stack for one in both for stack in one.stacks],
                 [line for one in both for line in one.problems],
             )
-    for last in ([FOLDER], list(TIMES), [LAST]) if tag is None else ():
-        ways = _ways(last, headers, spots)
-        if ways:
-            return _divided(ways, headers, root)
-        if last == [FOLDER] and (ways := _ways(private_tags(headers), headers, spots)):
+    return None
+
+
+def _by_most(
+    tags: Sequence[Tag], headers: Sequence[Header], spots: NDArray[np.int64], root: Path
+) -> Divided | None:
+    """By a tag that a few of the slices lack."""
+    for tag in tags:
+        has = [label is not None for label in tag.read(headers)]
+        bare = [h for h, there in zip(headers, has, strict=True) if not there]
+        labelled = [h for h, there in zip(headers, has, strict=True) if there]
+        if 0 < len(bare) <= 0.1 * len(headers) and (ways := _ways([tag], labelled, spots[has])):
+            made = _divided(ways, labelled, root)
+            made.problems[:0] = [_without(bare, f"a phase in {tag.name}")]
+            return made
+    return None
+
+
+def _by_less(
+    headers: Sequence[Header], spots: NDArray[np.int64], root: Path, tag: str | None
+) -> Divided:
+    """By what is asked last: names of folders, private tags, the order of time."""
+    steps: tuple[Callable[[], Sequence[Tag]], ...] = (
+        lambda: [FOLDER],
+        lambda: private_tags(headers),
+        lambda: TIMES,
+        lambda: [LAST],
+    )
+    for tags in steps if tag is None else ():
+        if ways := _ways(tags(), headers, spots):
             return _divided(ways, headers, root)
     if np.mean(np.bincount(spots) > 1) < 0.5:  # some doubled slices, no second stack
         return Divided([Stack(tuple(headers))])
     return Divided(problems=[_undivided(headers, spots, root)])
 
 
+def _has_place(header: Header) -> bool:
+    return (
+        len(numbers(header, "ImageOrientationPatient")) == 6
+        and len(numbers(header, "ImagePositionPatient")) == 3
+    )
+
+
+def _without(headers: Sequence[Header], what: str) -> str:
+    more = f" and in {len(headers) - 1} more slices" if len(headers) > 1 else ""
+    error = InputError(
+        path_of(headers[0]), expected=f"{what}, as in the other slices", found=f"none{more}"
+    )
+    return f"{error}; left out"
+
+
 def positions(headers: Sequence[Header]) -> NDArray[np.int64] | None:
     """For every slice the number of its position along the normal; None without geometry."""
-    axes = [numbers(h, "ImageOrientationPatient") for h in headers]
-    where = [numbers(h, "ImagePositionPatient") for h in headers]
-    if any(len(a) != 6 for a in axes) or any(len(w) != 3 for w in where):
+    if not all(map(_has_place, headers)):
         return None
-    along = np.asarray(where) @ np.cross(axes[0][:3], axes[0][3:])
+    axes = numbers(headers[0], "ImageOrientationPatient")
+    where = [numbers(h, "ImagePositionPatient") for h in headers]
+    along = np.asarray(where) @ np.cross(axes[:3], axes[3:])
     order = np.argsort(along)
     number_of = np.empty(len(along), dtype=np.int64)
     number_of[order] = np.concatenate([[0], np.cumsum(np.diff(along[order]) > SAME_POSITION_MM)])
