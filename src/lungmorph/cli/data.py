@@ -89,8 +89,10 @@ def check(
         print_json(checks.as_dict(dataset, reports))
     else:
         _show(stdout(), dataset, reports)
-        ready = f"{_count(len(reports), 'case')}, {len(reports) - bad} ready, {bad} with problems"
-        stdout().print(f"[bold]{ready}[/]")
+        verdict = f"{_count(len(reports), 'case')}, {len(reports) - bad} ready, {bad} with problems"
+        if dataset.problems:
+            verdict += f"; {_count(len(dataset.problems), 'problem')} of the dataset as a whole"
+        stdout().print(f"[bold]{verdict}[/]")
     if bad or dataset.problems:
         raise typer.Exit(PROBLEMS)
 
