@@ -1,17 +1,22 @@
-"""Pairs to measure on, made on the spot (simulated) or found beside the repository (real).
+"""Simulated pairs to measure on, as a dataset that `lungmorph evaluate` reads.
 
-A case is a folder with `fixed.nii.gz`, `moving.nii.gz`, `fixed_mask.nii.gz`, `moving_mask.nii.gz` and, where
-the truth is known, `landmarks.csv` (fixed_x, ..., moving_z in LPS mm). It is made once and kept.
+    python benchmarks/cases.py FOLDER [--split development] [--quick]
 
-Real data is looked for in the folder named by LUNGMORPH_DATA, else in `../shared/data` beside the
-repository; cases that need it are skipped without it.
+Every case is an anatomy (a real chest CT or an invented one), a motion (that of another real patient, or an
+invented breath) and two scanners. Landmarks lie at vessels and follow the motion exactly. Which cases may be looked at
+while LungMorph is being changed, and which are only reported on, is told by `DEVELOPMENT` and `TEST`: they share no
+motion and no anatomy.
+
+Real data is looked for in the folder named by LUNGMORPH_DATA, else in `../shared/data` beside the repository; cases
+that need it are left out without it, with a line that says so. Cases are made once and kept.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +24,10 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from lungmorph.files import write_image, write_landmark_pairs
+from lungmorph.files import read_image, write_image, write_landmark_pairs
 from lungmorph.registration.lungs import lung_mask
 from lungmorph.simulate import (
+    Anatomy,
     Breath,
     Draw,
     SimulatedPair,
@@ -31,92 +37,195 @@ from lungmorph.simulate import (
     simulate_pair,
     thorax,
 )
-from lungmorph.space import Grid, Volume
+from lungmorph.space import Affine, Grid, Volume
 
-
-class MissingDataError(Exception):
-    """The real data that a case needs is not on this machine."""
+COLUMNS = (
+    "id", "patient", "group", "split", "fixed", "moving", "fixed_mask", "moving_mask", "landmarks",
+)  # fmt: skip
+KEYPOINTS = "learn2reg_lung_keypoints/case_{:03d}.csv"
+LANDMARKS = "copdgene/case_{:02d}_landmarks.csv"
 
 
 @dataclass(frozen=True)
-class Case:
-    """A name for `--cases`, what it is, and a function that fills a folder."""
+class Recipe:
+    """How one case is made.
 
-    title: str
-    make: Callable[[Path], None]
-
-
-def data_folder() -> Path:
-    """Where the real data is.
-
-    Raises:
-        MissingDataError: it is not there.
+    Attributes:
+        group: cases that are summed up together.
+        id: unique.
+        anatomy: a file of `chest_ct`, or a seed for an invented patient.
+        motion: a file of `motion`, or a diaphragm motion in mm for an invented breath.
+        spacing: of both scans, mm; real anatomies are interpolated to it.
+        seed: of noise, landmarks and random motion.
+        noise: of the fixed and of the moving scan, HU.
+        slices: thickness of the moving scan's slices, mm; as `spacing` if None.
+        turned: degrees by which the fixed scan is oblique.
+        offset: of the moving scanner's frame, mm.
+        quick: part of the short form of the benchmark.
     """
+
+    group: str
+    id: str
+    anatomy: str | int
+    motion: str | float
+    spacing: tuple[float, float, float]
+    seed: int
+    noise: float = 15.0
+    slices: float | None = None
+    turned: float = 0.0
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    quick: bool = False
+
+    @property
+    def real(self) -> bool:
+        """Whether it needs the real data."""
+        return isinstance(self.anatomy, str) or isinstance(self.motion, str)
+
+
+LUNG2, LUNG1 = "pyradiomics_lung2", "pyradiomics_lung1"
+FINE, THICK = (1.5, 1.5, 2.5), (1.25, 1.25, 5.0)
+
+#: Motions 16 to 20 and COPDgene 5 and 6 and the anatomy `pyradiomics_lung2` were used for nothing but reporting.
+#: The two coarse scans were among the training anatomies of the network, their motions were not.
+TEST = (
+    Recipe("quiet breath", "quiet-16", LUNG2, KEYPOINTS.format(16), FINE, 16, turned=12, quick=True),
+    Recipe("quiet breath", "quiet-18", LUNG2, KEYPOINTS.format(18), FINE, 18),
+    Recipe("quiet breath", "quiet-20", LUNG2, KEYPOINTS.format(20), FINE, 20, offset=(12, -40, 95)),
+    Recipe("deep breath", "deep-17", LUNG2, KEYPOINTS.format(17), FINE, 17, quick=True),
+    Recipe("deep breath", "deep-19", LUNG2, KEYPOINTS.format(19), FINE, 19),
+    Recipe("deep breath", "deep-copd5", LUNG2, LANDMARKS.format(5), FINE, 5),
+    Recipe("deep breath", "deep-copd6", LUNG2, LANDMARKS.format(6), FINE, 6),
+    Recipe("thick slices", "thick-20", LUNG2, KEYPOINTS.format(20), THICK, 21),
+    Recipe("thick slices", "thick-copd6", LUNG2, LANDMARKS.format(6), THICK, 22),
+    Recipe("unlike scanners", "unlike-16", LUNG2, KEYPOINTS.format(16), FINE, 23, 35.0, 5.0),
+    Recipe("unlike scanners", "unlike-17", LUNG2, KEYPOINTS.format(17), FINE, 24, 35.0, 5.0),
+    Recipe("coarse scans", "coarse-3x3x10", "slicerio_CTChest4", KEYPOINTS.format(18), (3, 3, 10), 25),
+    Recipe("coarse scans", "coarse-4", "cip_ct64", KEYPOINTS.format(20), (4.1, 4.1, 4.1), 26),
+    Recipe("invented patients", "invented-1", 90001, 28.0, (1.75, 1.75, 1.75), 27, quick=True),
+    Recipe("invented patients", "invented-2", 90002, -36.0, (1.75, 1.75, 1.75), 28),
+)  # fmt: skip
+
+#: To look at while working. The network was trained on these motions and on `pyradiomics_lung1`.
+DEVELOPMENT = (
+    Recipe("quiet breath", "dev-10", LUNG1, KEYPOINTS.format(10), FINE, 110),
+    Recipe("quiet breath", "dev-7", 80001, KEYPOINTS.format(7), (1.75, 1.75, 1.75), 107),
+    Recipe("deep breath", "dev-5", 80002, KEYPOINTS.format(5), FINE, 105, quick=True),
+    Recipe("deep breath", "dev-9", LUNG1, KEYPOINTS.format(9), FINE, 109, quick=True),
+    Recipe("deep breath", "dev-copd1", 80003, LANDMARKS.format(1), FINE, 101),
+    Recipe("deep breath", "dev-copd2", LUNG1, LANDMARKS.format(2), FINE, 102),
+    Recipe("thick slices", "dev-thick-5", LUNG1, KEYPOINTS.format(5), THICK, 115),
+    Recipe("unlike scanners", "dev-unlike-1", LUNG1, LANDMARKS.format(1), FINE, 111, 35.0, 5.0),
+    Recipe("coarse scans", "dev-coarse-4", "cip_ct64", KEYPOINTS.format(12), (4.1, 4.1, 4.1), 112),
+    Recipe("invented patients", "dev-invented", 80004, 32.0, (1.75, 1.75, 1.75), 117),
+)  # fmt: skip
+
+SPLITS = {"test": TEST, "development": DEVELOPMENT}
+
+
+def data_folder() -> Path | None:
+    """Where the real data is, or None."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("LUNGMORPH_DATA", beside))
-    if not folder.is_dir():
-        raise MissingDataError(f"no real data in {folder}; set LUNGMORPH_DATA")
-    return folder
+    return folder if folder.is_dir() else None
 
 
-def prepared(name: str, work: Path) -> Path:
-    """The folder of a case under `work`, made on first use (whole or not at all)."""
-    folder = work / "cases" / name
-    if not folder.exists():
-        part = folder.with_name(f".{name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        CASES[name].make(part)
-        part.rename(folder)
-    return folder
+def write_dataset(folder: Path, split: str = "test", quick: bool = False) -> Path:
+    """Make the cases that are not there yet and the table of all; returns the table.
 
-
-def _centred(size: tuple[int, int, int], spacing: tuple[float, float, float]) -> Grid:
-    x, y, z = (-(n - 1) * s / 2 for n, s in zip(size, spacing, strict=True))
-    return Grid(size, spacing, (x, y, z))
-
-
-def _procedural(
-    size: tuple[int, int, int], spacing: tuple[float, float, float], seed: int
-) -> Callable[[Path], None]:
-    """An invented patient who breathes: a diaphragm motion of 25 mm, sliding along the wall."""
-
-    def make(folder: Path) -> None:
-        anatomy = thorax(seed, _centred(size, spacing))
-        breath = Breath(diaphragm=25.0, front=6.0, sides=3.0)
-        field = breathing_field(Draw(seed, 7), anatomy.lungs, breath)
-        _write(simulate_pair(anatomy, field, seed), folder)
-
-    return make
-
-
-def _real_anatomy(folder: Path) -> None:
-    """A patient's CT at 1.5 x 1.5 x 2.5 mm, moved by the breathing of another patient."""
+    The real pair, where the data is there, comes last, without landmarks.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     data = data_folder()
-    ct = sitk.ReadImage(str(data / "chest_ct" / "pyradiomics_lung2.nii.gz"), sitk.sitkFloat32)
-    spacing = (1.5, 1.5, 2.5)
-    nx, ny, nz = (
-        int((n - 1) * s / t) + 1
-        for n, s, t in zip(ct.GetSize(), ct.GetSpacing(), spacing, strict=True)
+    rows = []
+    for recipe in SPLITS[split]:
+        if quick and not recipe.quick:
+            continue
+        if recipe.real and data is None:
+            print(f"{recipe.id}: left out, no real data (set LUNGMORPH_DATA)")
+            continue
+        where = folder / recipe.id
+        if not where.exists():
+            part = folder / f".{recipe.id}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            _write(make(recipe, data), part)
+            part.rename(where)
+        files = [f"{recipe.id}/{name}.nii.gz" for name in COLUMNS[4:8]]
+        points = f"{recipe.id}/landmarks.csv"
+        rows.append([recipe.id, str(recipe.anatomy), recipe.group, split, *files, points])
+    if data is not None and split == "test":
+        rows.append(_real_pair(data / "real_pair_right_lung", folder / "real-pair"))
+    table = folder / ("quick.csv" if quick else "dataset.csv")
+    with open(table, "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([COLUMNS, *rows])
+    return table
+
+
+def make(recipe: Recipe, data: Path | None) -> SimulatedPair:
+    """The pair of a recipe."""
+    anatomy = _anatomy(recipe, data)
+    grid = anatomy.ct.grid
+    if isinstance(recipe.motion, str):
+        assert data is not None
+        motion = load_motion(data / "motion" / recipe.motion)
+        field = motion.field_on(grid, anatomy.lungs, keep_translation=False)
+    else:
+        depth = recipe.motion
+        breath = Breath(diaphragm=depth, front=0.3 * depth, sides=0.15 * depth)
+        field = breathing_field(Draw(recipe.seed, 7), anatomy.lungs, breath)
+    moving_grid = None
+    offset = Affine.from_parts(np.eye(3), recipe.offset)
+    if recipe.slices is not None:
+        x, y, _ = grid.spacing
+        moving_grid = _like(grid, (x, y, recipe.slices), recipe.offset)
+    return simulate_pair(
+        anatomy,
+        field,
+        recipe.seed,
+        noise_hu=recipe.noise,
+        offset=offset,
+        moving_grid=moving_grid,
+        fixed_grid=_turned(grid, recipe.turned) if recipe.turned else None,
     )
-    size = (nx, ny, nz)
+
+
+def _anatomy(recipe: Recipe, data: Path | None) -> Anatomy:
+    if isinstance(recipe.anatomy, int):
+        half = (170.0, 130.0, 150.0)
+        return thorax(recipe.anatomy, Grid.covering([-h for h in half], half, recipe.spacing))
+    assert data is not None
+    ct = read_image(data / "chest_ct" / f"{recipe.anatomy}.nii.gz")
+    lungs = lung_mask(ct)
+    image = sitk.GetImageFromArray(ct.data.numpy())
+    image.SetSpacing(ct.grid.spacing)
+    # cut to the lungs, and interpolated smoothly: linear interpolation would leave the slices to be seen
+    index = np.argwhere(lungs.data.numpy())[:, ::-1]
+    ends = lungs.grid.to_world(np.stack([index.min(axis=0), index.max(axis=0)]))
+    low, high = ct.grid.bounds()
+    low, high = np.maximum(low, ends[0] - 35), np.minimum(high, ends[1] + 35)
+    grid = Grid.covering(low, high, recipe.spacing)
+    image.SetOrigin(ct.grid.origin)
     fine = sitk.Resample(
-        ct, size, sitk.Transform(), sitk.sitkBSpline, ct.GetOrigin(), spacing, ct.GetDirection()
-    )
-    grid = Grid(size, spacing, ct.GetOrigin())
-    volume = Volume(torch.from_numpy(sitk.GetArrayFromImage(fine)), grid)
-    anatomy = real_anatomy(volume, lung_mask(volume))
-    motion = load_motion(data / "motion" / "learn2reg_lung_keypoints" / "case_010.csv")
-    # At full size this motion is deep (11 mm on average, 26 mm at most).
-    field = motion.field_on(grid, anatomy.lungs, keep_translation=False)
-    _write(simulate_pair(anatomy, field, seed=5, noise_hu=15.0), folder)
+        image, grid.size, sitk.Transform(), sitk.sitkBSpline, grid.origin, grid.spacing,
+        np.eye(3).ravel().tolist(), -1000.0,
+    )  # fmt: skip
+    volume = Volume(torch.from_numpy(sitk.GetArrayFromImage(fine)).clamp_min(-1024), grid)
+    return real_anatomy(volume, lung_mask(volume))
 
 
-def _real_pair(folder: Path) -> None:
-    source = data_folder() / "real_pair_right_lung"
-    for theirs, ours in (("baseline", "fixed"), ("followup", "moving")):
-        shutil.copyfile(source / f"{theirs}.nii.gz", folder / f"{ours}.nii.gz")
-        shutil.copyfile(source / f"{theirs}_lungmask.nii.gz", folder / f"{ours}_mask.nii.gz")
+def _like(grid: Grid, spacing: tuple[float, float, float], shift: tuple[float, ...]) -> Grid:
+    other = grid.with_spacing(spacing)
+    return Grid(other.size, other.spacing, tuple(np.add(other.origin, shift)), other.direction)
+
+
+def _turned(grid: Grid, degrees: float) -> Grid:
+    """The grid turned about its middle, around an axis that is none of the world's."""
+    axis = np.array([2.0, 1.0, 3.0]) / np.sqrt(14.0)
+    a = np.radians(degrees)
+    k = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    turn = np.eye(3) + np.sin(a) * k + (1 - np.cos(a)) * k @ k
+    half = (np.asarray(grid.size) - 1) / 2 * np.asarray(grid.spacing)
+    return Grid(grid.size, grid.spacing, tuple(grid.center - turn @ half), tuple(map(tuple, turn)))
 
 
 def _write(pair: SimulatedPair, folder: Path) -> None:
@@ -128,29 +237,23 @@ def _write(pair: SimulatedPair, folder: Path) -> None:
     write_landmark_pairs(pair.fixed_landmarks, pair.moving_landmarks, folder / "landmarks.csv")
 
 
-CASES = {
-    "small": Case(
-        "simulated thorax, 96x80x80 at 3.5 mm (a trial run)",
-        _procedural((96, 80, 80), (3.5, 3.5, 3.5), 11),
-    ),
-    "crop5m": Case(
-        "simulated thorax, 192x160x160 at 1.75 mm (5 million voxels)",
-        _procedural((192, 160, 160), (1.75, 1.75, 1.75), 12),
-    ),
-    "full": Case(
-        "simulated thorax, 512x512x136 at 0.7x0.7x2.5 mm",
-        _procedural((512, 512, 136), (0.7, 0.7, 2.5), 13),
-    ),
-    "real": Case("real baseline and follow-up, right lung, no landmarks", _real_pair),
-    "anatomy": Case("real anatomy x real motion, 1.5x1.5x2.5 mm", _real_anatomy),
-}
+def _real_pair(source: Path, folder: Path) -> list[str]:
+    """A real baseline and follow-up, read where they lie."""
+    names = ("baseline", "followup", "baseline_lungmask", "followup_lungmask")
+    files = [os.path.relpath(source / f"{name}.nii.gz", folder.parent) for name in names]
+    return ["real-pair", "real pair", "real pair", "test", *files, ""]
 
 
-def landmarks(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """(fixed, moving) points of a case, LPS mm, or None."""
-    path = folder / "landmarks.csv"
-    if not path.exists():
-        return None
-    lines = [line for line in path.read_text().splitlines() if line and line[0] in "-.0123456789"]
-    table = np.loadtxt(lines, delimiter=",", ndmin=2)
-    return table[:, :3], table[:, 3:6]
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--quick", action="store_true", help="a case a group, for a trial")
+    given = parser.parse_args()
+    print(write_dataset(given.folder, given.split, given.quick))
+
+
+if __name__ == "__main__":
+    main()

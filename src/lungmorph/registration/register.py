@@ -22,6 +22,7 @@ from .prepare import prepare
 from .presets import PRESETS, Preset
 from .refine import refine
 from .result import Registration
+from .search import search
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,9 @@ def register(
 
     with clock.step("refine"):
         if settings.scales:
+            looked = search(
+                pair.fixed, pair.moving, pair.fixed_lungs, affine, pair.region, displacement
+            )
             displacement = refine(
                 pair.fixed,
                 pair.moving,
@@ -110,7 +114,7 @@ def register(
                 affine,
                 pair.region,
                 settings.scales,
-                start=displacement,
+                start=_sampled(*looked),
                 progress=clock.within,
             ).on
 

@@ -1,0 +1,98 @@
+"""A wide look around the network's answer, before the refinement trusts it.
+
+Gauss-Newton steps find the nearest match. Where a thin part of the lung moves by several times its own
+width, the nearest match is a wrong one. Here every place of a coarse lattice compares *all* whole-voxel
+shifts of a cube, by the self-similarity of its surroundings (MIND-SSC, Heinrich et al. 2013), and
+neighbours agree on a smooth choice (coupled convex optimisation: Steinbruecker et al. 2009; Heinrich et
+al. 2014). The result is only a start: what is finer than the lattice is left to the refinement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..losses.mind import mind_ssc
+from ..networks.correlation import shifts
+from ..ops.local import box_mean
+from ..space import Affine, Grid, Volume
+from ..space.sampling import sample_world, world_points
+
+#: Lattice of the descriptors, mm; they are compared in blocks of 2 x 2 x 2.
+FINE_MM = 3.0
+#: Contrast in HU below which a place counts as flat.
+FLAT_HU = 40.0
+#: Growing weight of agreement with the smooth field, per voxel squared.
+COUPLING = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+
+
+def search(
+    fixed: Volume,
+    moving: Volume,
+    fixed_lungs: Volume,
+    affine: Affine,
+    region: Grid,
+    start: Callable[[Grid], Tensor],
+    radius: int = 3,
+) -> tuple[Tensor, Grid]:
+    """Displacement v with T(x) = affine(x) + v(x), by comparing all shifts around ``start``.
+
+    Args:
+        fixed, moving: HU.
+        fixed_lungs: bool; outside them all shifts count the same, and neighbours decide.
+        affine: pre-alignment, fixed to moving points.
+        region: world-aligned box to look in (its spacing does not matter).
+        start: gives v in mm (3, D, H, W) on a world-aligned grid: what to look around.
+        radius: of the cube of shifts, in blocks of twice ``FINE_MM``.
+
+    Returns:
+        v (3, D, H, W) in mm along the world axes, and its world-aligned grid. It may fold.
+    """
+    low, high = region.bounds()
+    blocks = Grid.covering(low, high, 2 * FINE_MM)
+    x, y, z = (2 * n for n in blocks.size)
+    grid = Grid((x, y, z), (FINE_MM,) * 3, tuple(blocks.to_world([-0.25] * 3)))
+    coarse = moving.reduce(FINE_MM)
+    points = affine.map_points(world_points(grid)) + start(grid).movedim(0, -1)
+    seen = (
+        fixed.reduce(FINE_MM).resample(grid).data,
+        sample_world(coarse.data[None], coarse.grid, points)[0],
+    )
+    a, b = (
+        F.avg_pool3d(mind_ssc(hu.clamp(-1000, 200)[None, None], floor=FLAT_HU), 2)[0] for hu in seen
+    )
+    lungs = F.max_pool3d(fixed_lungs.resample(grid).data.float()[None, None], 2)[0, 0]
+    shift = _agreed(_costs(a, b, radius) * lungs, radius) * (2 * FINE_MM)
+    # a shift d acts before what was there: T(x) = affine(x + d) + start(x + d)
+    moved = world_points(blocks) + shift.movedim(0, -1)
+    turned = torch.as_tensor(affine.linear, dtype=torch.float32) @ shift.reshape(3, -1)
+    return turned.reshape(shift.shape) + sample_world(start(blocks), blocks, moved), blocks
+
+
+def _costs(a: Tensor, b: Tensor, radius: int) -> Tensor:
+    """Mean squared difference of a(p) and b(p + d), (C, D, H, W) each, for every shift d of the cube."""
+    _, depth, height, width = a.shape
+    wide = F.pad(b[None], [radius] * 6, mode="replicate")[0]
+    out = []
+    for x, y, z in shifts(radius):
+        part = wide.narrow(1, radius + z, depth).narrow(2, radius + y, height)
+        out.append((a - part.narrow(3, radius + x, width)).square_().mean(dim=0))
+    return torch.stack(out)
+
+
+def _agreed(costs: Tensor, radius: int) -> Tensor:
+    """A smooth field of shifts (3, D, H, W) in voxels, of low cost: choosing and smoothing in turn."""
+    cube = torch.tensor(shifts(radius), dtype=torch.float32)
+    count, *shape = costs.shape
+    flat = costs.reshape(count, -1)
+    lengths = cube.square().sum(dim=1)[:, None]
+    field = cube[flat.argmin(dim=0)].T.reshape(3, *shape)
+    for weight in COUPLING:
+        field = box_mean(box_mean(field[None], 1), 1)[0]
+        # |d - field|^2 without the part that is the same for every d
+        apart = lengths - 2 * cube @ field.reshape(3, -1)
+        field = cube[(flat + weight * apart).argmin(dim=0)].T.reshape(3, *shape)
+    return box_mean(box_mean(field[None], 1), 1)[0]

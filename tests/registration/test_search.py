@@ -1,0 +1,45 @@
+"""The wide look finds motions that lie far beyond the nearest match."""
+
+import numpy as np
+import torch
+
+from lungmorph.registration.search import search
+from lungmorph.space import Affine, Grid, Volume
+from lungmorph.space.sampling import sample_world, world_points
+
+
+def _texture(grid: Grid) -> Volume:
+    generator = torch.Generator().manual_seed(4)
+    noise = torch.randn(1, 1, *grid.shape, generator=generator)
+    smooth = torch.nn.functional.avg_pool3d(noise, 3, 1, 1)[0, 0]
+    return Volume(-600 + 900 * smooth, grid)
+
+
+def _nothing(grid: Grid) -> torch.Tensor:
+    return torch.zeros(3, *grid.shape)
+
+
+def test_a_shift_of_three_blocks_is_found_through_an_affine() -> None:
+    grid = Grid((48, 44, 40), (3.0, 3.0, 3.0), (-70.0, 12.0, 30.0))
+    moving = _texture(grid)
+    # fixed(x) = moving(A x + v) with the constant v = (12, -6, 18)
+    angle = np.radians(6.0)
+    turn = [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    center = grid.center
+    affine = Affine.from_parts(turn, center - np.array(turn) @ center)
+    v = torch.tensor([12.0, -6.0, 18.0])
+    points = affine.map_points(world_points(grid)) + v
+    fixed = Volume(sample_world(moving.data[None], grid, points)[0], grid)
+    lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
+    found, where = search(fixed, moving, lungs, affine, grid, _nothing)
+    inner = found[:, 5:-8, 5:-5, 5:-5].reshape(3, -1)
+    assert where.spacing == (6.0, 6.0, 6.0)
+    assert float((inner - v[:, None]).norm(dim=0).mean()) < 1.5
+
+
+def test_what_is_right_already_stays() -> None:
+    grid = Grid((40, 40, 40), (3.0, 3.0, 3.0))
+    image = _texture(grid)
+    lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
+    found, _ = search(image, image, lungs, Affine.identity(), grid, _nothing)
+    assert float(found.abs().max()) < 1e-6
