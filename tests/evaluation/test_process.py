@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import _thread
 import os
+import signal
 import sys
 import threading
 import time
@@ -62,7 +62,7 @@ def test_an_interruption_ends_the_command_too(tmp_path: Path) -> None:
     def interrupt() -> None:
         while not mark.exists() or not mark.read_text():
             time.sleep(0.05)
-        _thread.interrupt_main()
+        os.kill(os.getpid(), signal.SIGINT)  # a real signal: it ends a blocking wait
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):

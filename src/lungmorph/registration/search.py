@@ -89,7 +89,7 @@ def _agreed(costs: Tensor, radius: int) -> Tensor:
     count, *shape = costs.shape
     flat = costs.reshape(count, -1)
     lengths = cube.square().sum(dim=1)[:, None]
-    field = cube[flat.argmin(dim=0)].T.reshape(3, *shape)
+    field = torch.zeros(3, *shape)
     for weight in COUPLING:
         field = box_mean(box_mean(field[None], 1), 1)[0]
         # |d - field|^2 without the part that is the same for every d
