@@ -11,7 +11,7 @@ help:
 	@echo "make test-slow  the longer tests"
 	@echo "make lint       lint, formatting and types alone"
 	@echo "make format     put formatting and simple lint right"
-	@echo "make bench      speed and accuracy, own and others (takes long)"
+	@echo "make bench      accuracy and time, own and others; takes hours (BENCH=--quick: a trial)"
 	@echo "make clean      remove .venv and everything that was made"
 
 install: $(READY)
@@ -41,7 +41,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	$(BIN)/python benchmarks/speed.py --save benchmarks/results.md
+	$(BIN)/python benchmarks/accuracy.py --work bench --save bench/section.md $(BENCH)
 
 clean:
 	rm -rf .venv demo-result build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
