@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, print_whole, show_steps, stderr, stdout, use_threads
-from .data import Kind, Pattern, Size, Spacing, opened
+from .data import Kind, Option, Pattern, Size, Spacing, opened
 from .register import PresetName, check_device
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def evaluate(
     pattern: Pattern = None,
     size: Size = None,
     spacing: Spacing = None,
+    option: Option = None,
     preset: Annotated[
         list[PresetName] | None,
         typer.Option(help="Of LungMorph; may be given several times. default if left out."),
@@ -119,7 +120,7 @@ def evaluate(
     from ..evaluation import machine, methods, results, rivals, run
 
     check_device(device)
-    data = opened(dataset, kind, pattern, size, spacing)
+    data = opened(dataset, kind, pattern, size, spacing, option)
     chosen = select(data, _split(cases), group, split)
     presets = [name.value for name in preset or [PresetName.default]]
     tools = [t for name in rival or [] for t in (rivals.NAMES if name == "all" else (name,))]
