@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from lungmorph.datasets import Dataset, open_dataset
+from lungmorph.evaluation.methods import Method, PairFiles
 
 SHIFT = np.array([7.0, -4.0, 120.0])
 TURN = Rotation.from_euler("xyz", [8, -6, 12], degrees=True).as_matrix()
@@ -99,3 +103,35 @@ def calls(rival: str) -> int:
     """How often a rival of :func:`write_rival` was run."""
     path = Path(rival).with_suffix(".calls")
     return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+@dataclass(frozen=True)
+class Shift(Method):
+    """Stands in for LungMorph: a process that writes the same shift for every pair, in no time."""
+
+    own = True
+
+    def command(self, pair: PairFiles, out: Path, threads: int) -> list[str]:
+        sign = 1 if pair.fixed.name.startswith("fixed") else -1
+        shift = [str(sign * value) for value in self.settings["shift"]]
+        return [sys.executable, "-c", WRITE_SHIFT, str(out), *shift]
+
+    def transform(self, out: Path) -> Path:
+        return out / "transform.tfm"
+
+    def steps(self, out: Path) -> dict[str, float]:
+        return {"refine": 0.5}
+
+
+WRITE_SHIFT = """
+import os, sys
+import SimpleITK as sitk
+os.makedirs(sys.argv[1])
+shift = sitk.TranslationTransform(3, [float(v) for v in sys.argv[2:]])
+sitk.WriteTransform(shift, sys.argv[1] + "/transform.tfm")
+"""
+
+
+def shifting(shift: Sequence[float], name: str = "lungmorph-default") -> Shift:
+    """A method that shifts fixed to moving by so many mm, LPS."""
+    return Shift(name, name.capitalize(), {"shift": [float(v) for v in shift]}, {"lungmorph": "0"})

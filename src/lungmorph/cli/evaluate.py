@@ -103,6 +103,10 @@ def evaluate(
     compare: Annotated[
         Path | None, typer.Option(help="Folder of another evaluation, for a paired test.")
     ] = None,
+    submission: Annotated[
+        Path | None,
+        typer.Option(help="Folder for LungMorph's fields as the Learn2Reg challenge takes them."),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep input files and transforms in OUTPUT/work.")
     ] = False,
@@ -121,6 +125,9 @@ def evaluate(
 
     check_device(device)
     data = opened(dataset, kind, pattern, size, spacing, option)
+    if submission and data.kind != "learn2reg":
+        found_kind = f"{dataset}, {data.title}"
+        raise InputError("--submission", expected="a dataset of Learn2Reg", found=found_kind)
     chosen = select(data, _split(cases), group, split)
     presets = [name.value for name in preset or [PresetName.default]]
     tools = [t for name in rival or [] for t in (rivals.NAMES if name == "all" else (name,))]
@@ -133,7 +140,7 @@ def evaluate(
     if not as_json:
         _print_lines("problem", problems)
     count = threads or machine.cores()
-    options = run.Options(backward, repeats, count, keep)
+    options = run.Options(backward, repeats, count, keep, submission)
     try:
         with _shown(as_json) as progress:
             records = run.evaluate(chosen, picked, output, options, progress)

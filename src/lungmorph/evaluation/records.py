@@ -7,6 +7,7 @@ A record is a JSON object:
 - ``seconds`` of the whole process (median of ``all_seconds``), ``peak_mb``, ``steps`` (the method's own clock);
 - ``settings``, ``versions``, ``masks`` ("dataset" or "automatic": what rivals and judge used), ``date``;
 - ``judged``: what :func:`.judge.judge` found, None unless done;
+- ``submitted``: name of the file for a challenge, or None;
 - ``key``: changes with settings, versions and inputs; a record that is done and has the same key stands.
 """
 

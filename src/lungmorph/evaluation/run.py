@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -16,15 +15,14 @@ from statistics import mean, median
 from typing import Any
 
 from ..datasets import Case
-from ..errors import InputError
+from ..datasets.learn2reg_submission import write_submission
 from ..files import read_transform
 from .inputs import Inputs, identity, prepare
 from .judge import judge
 from .methods import Method, PairFiles
 from .process import Measured, measured
 from .records import DONE, FAILED, SKIPPED, Record, file_name, read_record, write_record
-
-log = logging.getLogger(__name__)
+from .trouble import MethodError, failure, one_line
 
 #: Raised when the meaning of a figure in a record changes: older records are then made anew.
 RECORD_FORMAT = 1
@@ -40,12 +38,14 @@ class Options:
         repeats: seconds are the median of so many registrations.
         threads: for every method.
         keep: leave input files and results in ``work/``.
+        submission: folder for the fields of LungMorph as the Learn2Reg challenge takes them, one folder a preset.
     """
 
     backward: bool | None = None
     repeats: int = 1
     threads: int = 1
     keep: bool = False
+    submission: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,6 @@ class Progress:
     total: int
     seconds_left: float | None = None
     finished: Record | None = None
-
-
-class MethodError(Exception):
-    """A method did not give a transform; the text says why, in one line."""
 
 
 def evaluate(
@@ -119,10 +115,10 @@ class _Run:
             inputs = identity(case)
             keys = {method.name: self._key(case, method, inputs) for method in self.methods}
         except Exception as error:
-            trouble = _one_line(error)
+            trouble = one_line(error)
         for method in self.methods:
             found = read_record(self.out, case.id, method.name)
-            if found and found["status"] == DONE and found.get("key") == keys.get(method.name):
+            if found and self._stands(method, found, keys.get(method.name)):
                 records[method.name] = found
                 self._tell(case, method, None)
             elif method.missing:
@@ -134,7 +130,7 @@ class _Run:
                 try:
                     ready = prepare(case, folder)
                 except Exception as error:
-                    trouble = _one_line(error)
+                    trouble = one_line(error)
                 else:
                     self._register(case, todo, ready, folder, keys, records)
             if trouble:
@@ -188,7 +184,7 @@ class _Run:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         found = measured(command, log_file, threads=self.options.threads)
         if found.code != 0:
-            raise MethodError(_failure(method, found, log_file))
+            raise MethodError(failure(method, found, log_file))
         return found
 
     def _judged(self, case: Case, method: Method, ready: Inputs, out: Path) -> dict[str, Any]:
@@ -201,16 +197,30 @@ class _Run:
             finally:
                 if not self.options.keep:
                     shutil.rmtree(back, ignore_errors=True)
+        transform = read_transform(method.transform(out))
         found = judge(
             ready.fixed,
             ready.moving,
             ready.fixed_lungs,
             ready.moving_lungs,
-            read_transform(method.transform(out)),
+            transform,
             landmarks=ready.landmarks,
             backward=backward,
         )
-        return {"status": DONE, "judged": found, "steps": method.steps(out)}
+        made = {"status": DONE, "judged": found, "steps": method.steps(out)}
+        if self.options.submission and method.own:
+            folder = self.options.submission / method.name
+            made["submitted"] = write_submission(folder, case, transform).name
+        return made
+
+    def _stands(self, method: Method, found: Record, key: str | None) -> bool:
+        """Whether a record needs nothing more."""
+        if found["status"] != DONE or found.get("key") != key:
+            return False
+        if not (self.options.submission and method.own):
+            return True
+        name = found.get("submitted")
+        return bool(name) and (self.options.submission / method.name / str(name)).is_file()
 
     def _backward(self, case: Case) -> bool:
         if self.options.backward is not None:
@@ -219,7 +229,7 @@ class _Run:
 
     def _key(self, case: Case, method: Method, inputs: dict[str, Any]) -> str:
         options = {**asdict(self.options), "backward": self._backward(case)}
-        del options["keep"]
+        del options["keep"], options["submission"]  # what is left of a run, not what it finds
         parts = [RECORD_FORMAT, method.settings, method.versions, inputs, options]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -236,6 +246,7 @@ class _Run:
         masks: str | None = None,
         steps: dict[str, float] | None = None,
         judged: dict[str, Any] | None = None,
+        submitted: str | None = None,
     ) -> None:
         seconds = [round(one.seconds, 3) for one in runs]
         record: Record = {
@@ -256,6 +267,7 @@ class _Run:
             "threads": self.options.threads,
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "judged": judged,
+            "submitted": submitted,
             "key": key,
         }
         write_record(self.out, record)
@@ -285,23 +297,7 @@ class _Run:
         return left * round_of_all * self.options.repeats
 
     def _explained(self, error: Exception, ready: Inputs) -> str:
-        text = _one_line(error)
+        text = one_line(error)
         for path, source in ready.sources.items():
             text = text.replace(path, source)
         return text
-
-
-def _failure(method: Method, found: Measured, log_file: Path) -> str:
-    if found.code < 0:
-        why = " (out of memory?)" if found.code == -9 else ""
-        return f"ended by signal {-found.code}{why}; see {log_file}"
-    if method.own and found.last_line.startswith("error: "):
-        return found.last_line.removeprefix("error: ")
-    return f"exit code {found.code}: {found.last_line}; see {log_file}"
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, InputError | MethodError):
-        return " ".join(str(error).split())
-    log.error("a defect, or a file that nobody expected", exc_info=error)
-    return " ".join(f"{type(error).__name__}: {error}".split())
