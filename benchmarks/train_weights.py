@@ -22,7 +22,7 @@ from lungmorph.files import read_image
 from lungmorph.networks import load_model, save_model, two_level
 from lungmorph.registration.lungs import lung_mask
 from lungmorph.simulate import Anatomy, Motion, TrainingPairs, load_motion, real_anatomy
-from lungmorph.training import LossWeights, StageConfig, TrainingConfig, evaluate, run
+from lungmorph.training import DeviceConfig, LossWeights, StageConfig, TrainingConfig, evaluate, run
 
 DATA = Path(os.environ.get("LUNGMORPH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SPACING = 4.0
@@ -78,6 +78,7 @@ def config() -> TrainingConfig:
                 max_minutes=11,
                 learning_rate=1e-3,
                 patience=None,
+                watch="error",
             ),
             StageConfig(
                 name="level 2",
@@ -88,6 +89,7 @@ def config() -> TrainingConfig:
                 max_minutes=20,
                 learning_rate=1e-3,
                 patience=None,
+                watch="error",
             ),
             StageConfig(
                 name="joint",
@@ -97,8 +99,11 @@ def config() -> TrainingConfig:
                 max_minutes=14,
                 learning_rate=4e-4,
                 patience=None,
+                watch="error",
             ),
         ),
+        loss_at="full",
+        device=DeviceConfig(accelerator="cpu"),
         validate_every=150,
         workers=1,
     )

@@ -10,8 +10,8 @@ from torch import nn
 from lungmorph.errors import InputError
 from lungmorph.networks import LevelConfig, MultiLevelConfig, build, load_model
 from lungmorph.training import (
+    Criterion,
     LossWeights,
-    Plateau,
     StageConfig,
     TrainingConfig,
     default_stages,
@@ -77,6 +77,8 @@ def config(steps=(40, 6), joint=6, **changes) -> TrainingConfig:
         "log_every": 1,
         "validate_every": 10,
         "checkpoint_minutes": 0,
+        "tensorboard": False,
+        "device": {"accelerator": "cpu"},
     }
     return TrainingConfig(**(settings | changes))
 
@@ -160,7 +162,9 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path, validation, uni
         assert torch.equal(value, again.network.state_dict()[name]), name
     for name in ("train.csv", "validation.csv"):
         first, second = rows(folder / name), rows(tmp_path / name)
-        assert [dict(r, seconds="") for r in first] == [dict(r, seconds="") for r in second]
+        assert [dict(r, pairs_per_second="") for r in first] == [
+            dict(r, pairs_per_second="") for r in second
+        ]
 
 
 def test_run_that_is_done_stays_as_it_is(uninterrupted, validation):
@@ -193,7 +197,7 @@ def test_stage_ends_on_its_plateau(tmp_path, validation):
 
 def test_a_stage_that_spoils_the_network_ends_with_what_it_began_with(tmp_path, validation):
     stage = StageConfig(
-        name="wild", levels=1, output_weights=(1.0,), max_steps=3, learning_rate=10.0
+        name="wild", levels=1, output_weights=(1.0,), max_steps=3, learning_rate=0.5
     )
     result = run(config(stages=(stage,), validate_every=1), Blobs(), validation, tmp_path)
     for a, b in zip(result.network.parameters(), build(MODEL).parameters(), strict=True):
@@ -239,27 +243,36 @@ def test_global_random_state_is_neither_used_nor_changed(tmp_path):
 
 
 def test_workers_do_not_change_the_pairs():
-    alone = list(stream(Blobs(), 3, 7))
-    helped = list(stream(Blobs(), 3, 7, workers=1))
+    alone = list(stream(Blobs(), range(3, 7)))
+    helped = list(stream(Blobs(), range(3, 7), workers=1))
     assert len(alone) == len(helped) == 4
     for a, b in zip(alone, helped, strict=True):
         assert torch.equal(a["moving"], b["moving"])
 
 
 def test_plateau():
-    plateau = Plateau(patience=2, min_improvement=0.1)
+    plateau = Criterion(patience=2, min_improvement=0.1)
     assert plateau.observe(10.0)
     assert plateau.observe(9.5)  # better, but not by a tenth
     assert not plateau.reached
     assert plateau.observe(8.9)  # by a tenth of the last that counted
     assert not plateau.observe(9.0)
     assert not plateau.reached
-    copy = Plateau(patience=2, min_improvement=0.1)
+    copy = Criterion(patience=2, min_improvement=0.1)
     copy.restore(plateau.state())
     for one in (plateau, copy):
         assert not one.observe(9.0)
-        assert one.reached
+        assert one.reached == "plateau"
     assert plateau.best == 8.9
+
+
+def test_target_ends_a_stage_and_a_loss_below_zero_can_improve():
+    criterion = Criterion(patience=1, min_improvement=0.1, target=-0.5)
+    criterion.observe(-0.1)
+    criterion.observe(-0.2)
+    assert not criterion.reached
+    criterion.observe(-0.5)
+    assert criterion.reached == "target"
 
 
 def test_average_follows_its_formula():

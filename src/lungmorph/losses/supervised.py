@@ -1,9 +1,10 @@
-"""Distance to a displacement that is known, as it is for simulated pairs."""
+"""Distance to what is known: a displacement everywhere (simulated pairs), or where landmarks went."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from ..ops import sample
 from .masking import masked_mean
 
 
@@ -29,3 +30,31 @@ def displacement_error(
     step = predicted.new_tensor(spacing).view(1, 3, 1, 1, 1)
     square = (((predicted - truth) * step) ** 2).sum(dim=1, keepdim=True)
     return masked_mean((square + smooth**2).sqrt() - smooth, mask)
+
+
+def landmark_distance(
+    predicted: Tensor,
+    fixed_points: Tensor,
+    moving_points: Tensor,
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    smooth: float = 0.1,
+) -> Tensor:
+    """Distance in mm, point by point, of where the field takes fixed landmarks and where they are.
+
+    Args:
+        predicted: (1, 3, D, H, W), channels (x, y, z), voxels, fixed -> moving.
+        fixed_points, moving_points: (N, 3), (x, y, z), voxel indices of the same lattice, fractions
+            allowed.
+        spacing: mm between neighbours along (x, y, z).
+        smooth: mm over which the distance is rounded off, as in :func:`displacement_error`.
+
+    Returns:
+        (N,), mm: the landmark distance error where ``smooth`` is 0.
+    """
+    depth, height, width = predicted.shape[2:]
+    half = predicted.new_tensor([max(n - 1, 1) / 2 for n in (width, height, depth)])
+    points = (fixed_points.to(predicted) / half - 1)[None, None, None]
+    moved = sample(predicted, points)[0, :, 0, 0].T
+    step = predicted.new_tensor(spacing)
+    missed = (fixed_points.to(predicted) + moved - moving_points.to(predicted)) * step
+    return (missed.square().sum(dim=1) + smooth**2).sqrt() - smooth

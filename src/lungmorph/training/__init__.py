@@ -1,22 +1,29 @@
 """Training: stages as data, a loop, a stopping criterion, checkpoints that resume exactly."""
 
-from .config import LossWeights, StageConfig, TrainingConfig
-from .loop import RunResult, run
-from .objective import Objective, Outcome, evaluate
+from .config import DeviceConfig, TrainingConfig
+from .config_file import load_config, save_config
+from .loop import RunResult, Status, run
+from .objective import Objective
+from .outcome import Outcome, evaluate
 from .source import PairSource
+from .stage_config import LossWeights, StageConfig
 from .stages import default_stages
-from .stopping import Plateau
+from .stopping import Criterion
 
 __all__ = [
+    "Criterion",
+    "DeviceConfig",
     "LossWeights",
     "Objective",
     "Outcome",
     "PairSource",
-    "Plateau",
     "RunResult",
     "StageConfig",
+    "Status",
     "TrainingConfig",
     "default_stages",
     "evaluate",
+    "load_config",
     "run",
+    "save_config",
 ]

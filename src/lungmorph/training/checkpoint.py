@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,9 +11,11 @@ import torch
 from torch import Tensor, nn, optim
 
 from ..errors import InputError
-from .stopping import Plateau
+from ..files import replacing
+from .config import TrainingConfig
+from .stopping import Criterion
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass
@@ -23,15 +24,18 @@ class Progress:
 
     Attributes:
         stage: index of the current stage; the number of stages once all are done.
-        step: of the run, also the number of the next pair.
+        step: of the run.
         stage_step: of the current stage.
         stage_seconds: spent in the current stage, over all sittings.
+        loss_sum, loss_count: of the training losses since the last look at them.
     """
 
     stage: int = 0
     step: int = 0
     stage_step: int = 0
     stage_seconds: float = 0.0
+    loss_sum: float = 0.0
+    loss_count: int = 0
 
 
 @dataclass
@@ -43,39 +47,43 @@ class State:
         average: the moving average of its weights.
         best: the average's weights at the best validation of this stage; None before the first.
         optimizer: of the current stage; None between stages.
-        plateau: of the current stage.
+        criterion: of the current stage.
         progress: how far it has come.
+        precision: of 16-bit training: the scale of its gradients.
     """
 
     model: nn.Module
     average: nn.Module
     best: dict[str, Tensor] | None
     optimizer: optim.Optimizer | None
-    plateau: Plateau
+    criterion: Criterion
     progress: Progress
+    precision: dict[str, Any]
 
-    def save(self, path: Path, model_config: str) -> None:
-        """Write to ``path``; ``model_config`` (JSON) is checked when it is read."""
+    def save(self, path: Path, config: TrainingConfig) -> None:
+        """Write to ``path``; what it has to have in common with the config is checked when it is read."""
         content = {
             "version": FORMAT_VERSION,
-            "model_config": model_config,
+            "model_config": config.model.model_dump_json(),
+            "stages": _stages(config, self.progress.stage),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "best": self.best,
             "optimizer": None if self.optimizer is None else self.optimizer.state_dict(),
-            "plateau": self.plateau.state(),
+            "criterion": self.criterion.state(),
             "progress": asdict(self.progress),
+            "precision": self.precision,
         }
-        temporary = path.with_name(f".{path.name}.part")
-        torch.save(content, temporary)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            torch.save(content, temporary)
 
 
-def read_checkpoint(path: Path, model_config: str, device: torch.device) -> dict[str, Any]:
+def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) -> dict[str, Any]:
     """What :meth:`State.save` wrote.
 
     Raises:
-        InputError: not a checkpoint, damaged, or of a run with another network.
+        InputError: not a checkpoint, damaged, of a run with another network, or of one whose stages
+            up to here were others.
     """
     expected = "a checkpoint of this training run"
     try:
@@ -87,11 +95,19 @@ def read_checkpoint(path: Path, model_config: str, device: torch.device) -> dict
         ) from error
     if not isinstance(content, dict) or content.get("version") != FORMAT_VERSION:
         raise InputError(path, expected=expected, found="another format")
-    if content["model_config"] != model_config:
-        raise InputError(
-            path,
-            expected=expected,
-            found="one of a network with another config",
-            do="train into another folder",
-        )
+    other = ""
+    if content["model_config"] != config.model.model_dump_json():
+        other = "one of a network with another config"
+    elif content["stages"] != _stages(config, content["progress"]["stage"]):
+        other = f"one that came through other stages ({', '.join(content['stages'])})"
+    if other:
+        raise InputError(path, expected=expected, found=other, do="train into another folder")
     return content
+
+
+def _stages(config: TrainingConfig, current: int) -> list[str]:
+    """What cannot be changed any more: the stages that are done, and what the current one trains."""
+    return [
+        f"{stage.name}: levels {stage.levels}, frozen {list(stage.frozen)}"
+        for stage in config.stages[: current + 1]
+    ]

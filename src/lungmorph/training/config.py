@@ -1,108 +1,105 @@
-"""A training run as data."""
+"""A training run as data: network, stages, loss, and how it is run."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..networks import ModelConfig, MultiLevelConfig
+from .data_config import DataConfig
+from .stage_config import LossWeights, StageConfig
+from .stages import default_stages
 
-Weight = Annotated[float, Field(ge=0)]
+#: Most steps of a stage in the default scheme.
+_STEPS = 20_000
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class LossWeights(_Model):
-    """What the loss is made of; a weight of 0 leaves a part out.
+class DeviceConfig(_Model):
+    """Where and how it is computed, as Lightning Fabric names it.
 
     Attributes:
-        lncc: times 1 - LNCC over the fixed lungs.
-        lncc_radius: of its window, voxels of the working lattice.
-        diffusion: times the mean squared gradient of the displacement, everywhere.
-        jacobian: times the folding penalty, everywhere.
-        displacement: times the distance to the true displacement over the fixed lungs, 1/mm; used
-            where a pair knows its truth.
+        accelerator: "auto" takes a GPU if there is one.
+        devices: how many; under torchrun, what torchrun says.
+        precision: "32-true", "bf16-mixed" or "16-mixed"; displacements are composed in float32 in any case.
     """
 
-    lncc: Weight = 1.0
-    lncc_radius: int = Field(default=2, ge=1)
-    diffusion: Weight = 0.5
-    jacobian: Weight = 0.0
-    displacement: Weight = 0.1
-
-
-class StageConfig(_Model):
-    """One stage: which levels run, which of them learn, and when it ends.
-
-    Attributes:
-        name: in logs.
-        levels: how many levels run.
-        frozen: levels (from 0) that keep their weights.
-        output_weights: of the loss after each level that runs (deep supervision).
-        learning_rate: after the warm-up; then it falls as a cosine to a hundredth at the end.
-        max_steps: at most.
-        max_minutes: at most; with it, a run is no longer the same from machine to machine.
-        patience: validations without improvement after which the stage ends; None for never.
-        min_improvement: what counts as one, relative.
-    """
-
-    name: str
-    levels: int = Field(ge=1)
-    frozen: tuple[int, ...] = ()
-    output_weights: tuple[Weight, ...]
-    learning_rate: float = Field(default=1e-3, gt=0)
-    max_steps: int = Field(ge=1)
-    max_minutes: float | None = Field(default=None, gt=0)
-    patience: int | None = Field(default=8, ge=1)
-    min_improvement: float = Field(default=0.005, ge=0)
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> StageConfig:
-        if len(self.output_weights) != self.levels or not any(self.output_weights):
-            raise ValueError(
-                f"output_weights needs one number for each of {self.levels} levels, not all 0"
-            )
-        if set(range(self.levels)) <= set(self.frozen):
-            raise ValueError("a stage must leave at least one of its levels to be trained")
-        return self
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = Field(default=1, ge=1)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
 
 
 class TrainingConfig(_Model):
-    """Everything that decides a run, but for its pairs.
+    """Everything that decides a run.
 
     Attributes:
         model: the network.
-        stages: in order.
+        stages: in order; if left out, each level alone with those before it frozen, then all joined.
         loss: weights.
-        seed: of the network's first weights.
+        loss_at: the lattice for pairs and losses: of the "level" that is trained, or "full".
+        data: where pairs come from.
+        init: weights to begin with, a shipped name or a file; levels that they lack begin fresh.
+        seed: of the network's first weights and of the choice and augmentation of pairs.
+        batch: pairs a step, over all processes; each has its own lattice, so gradients are added up.
+        recompute: gradient checkpointing: less memory, about a third more time.
+        device: where it is computed.
         warmup_steps: over which each stage's learning rate rises from 0.
         gradient_clip: greatest norm of a step's gradient.
         average_decay: of the moving average of the weights, which is what is validated and kept.
         log_every: steps between rows of the log.
-        validate_every: steps between validations.
-        checkpoint_minutes: between checkpoints; 0 for one after every step.
+        validate_every: steps between validations, each followed by a checkpoint.
+        checkpoint_minutes: most minutes between checkpoints; 0 for one after every step.
+        tensorboard: write curves and pictures for TensorBoard, where it is installed.
         workers: processes that make pairs ahead; 0 to make them in the loop.
     """
 
     model: ModelConfig = Field(discriminator="kind")
-    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    stages: tuple[StageConfig, ...] = ()
     loss: LossWeights = LossWeights()
-    seed: int = 0
+    loss_at: Literal["level", "full"] = "level"
+    data: DataConfig = DataConfig()
+    init: str | None = None
+    seed: int = Field(default=0, ge=0)
+    batch: int = Field(default=1, ge=1)
+    recompute: bool = False
+    device: DeviceConfig = DeviceConfig()
     warmup_steps: int = Field(default=100, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
     average_decay: float = Field(default=0.995, ge=0, lt=1)
     log_every: int = Field(default=10, ge=1)
     validate_every: int = Field(default=250, ge=1)
     checkpoint_minutes: float = Field(default=3.0, ge=0)
+    tensorboard: bool = True
     workers: int = Field(default=0, ge=0)
+
+    @property
+    def level_count(self) -> int:
+        """Levels of the network."""
+        return len(self.model.levels) if isinstance(self.model, MultiLevelConfig) else 1
+
+    def image_factor(self, stage: StageConfig) -> int:
+        """Voxels of the working lattice to one of the lattice on which a stage's pairs are made."""
+        return self.model.image_factor(stage.levels) if self.loss_at == "level" else 1
+
+    def loss_of(self, stage: StageConfig) -> LossWeights:
+        """The weights of a stage's loss."""
+        return stage.loss or self.loss
 
     @model_validator(mode="after")
     def _stages_fit_the_model(self) -> TrainingConfig:
-        most = len(self.model.levels) if isinstance(self.model, MultiLevelConfig) else 1
+        if not self.stages:
+            joint = _STEPS if self.level_count > 1 else 0
+            # the only place where a frozen config is completed, before anybody has seen it
+            object.__setattr__(self, "stages", default_stages((_STEPS,) * self.level_count, joint))
         for stage in self.stages:
-            if stage.levels > most:
-                raise ValueError(f"stage {stage.name!r} runs {stage.levels} levels of {most}")
+            if stage.levels > self.level_count:
+                raise ValueError(
+                    f"stage {stage.name!r} runs {stage.levels} levels of {self.level_count}"
+                )
+            if not set(stage.frozen) <= set(range(self.level_count)):
+                raise ValueError(f"stage {stage.name!r} freezes levels {stage.frozen}, from 0")
         return self

@@ -7,31 +7,60 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, optim
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..networks import RegistrationNetwork, build, save_model
+from ..networks import RegistrationNetwork, save_model
 from .average import update_average
 from .checkpoint import Progress, State, read_checkpoint
-from .config import StageConfig, TrainingConfig
-from .log import CsvLog
-from .objective import Objective, Outcome, evaluate, prepared
-from .source import Pair, PairSource, stream
-from .stopping import Plateau
+from .config import TrainingConfig
+from .curves import pair_picture
+from .fabric import launched, summed
+from .objective import Objective, prepared
+from .outcome import Outcome, evaluated, outcome_of
+from .record import Record
+from .source import Pair, PairSource, at_factor, stream
+from .stage_config import StageConfig
+from .step import Stepper, diverged
+from .stopping import Criterion
+from .warm_start import first_network
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 log = logging.getLogger(__name__)
 
-_TRAIN_COLUMNS = (
-    "step", "stage", "loss", "lncc", "diffusion", "jacobian", "displacement",
-    "gradient", "learning_rate", "seconds",
-)  # fmt: skip
-_VALIDATION_COLUMNS = ("step", "stage", "levels", "error_mm", "start_mm", "lncc", "folded")
+#: For a run whose numbers are no longer finite.
+ADVICE = (
+    "lower learning_rate, raise the weight of diffusion, use precision bf16-mixed or 32-true, "
+    "or look for damaged images; the last checkpoint is whole, and the same command goes on from it"
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a run stands, for whoever watches it.
+
+    Attributes:
+        stage: name.
+        step, stage_step, stage_steps: of the run, of the stage, and the most that the stage takes.
+        loss: of the last step.
+        outcome: of the last validation, if there was one.
+        pairs_per_second: over this stage and sitting.
+        seconds_left: at most, if no stage ends before its budget.
+    """
+
+    stage: str
+    step: int
+    stage_step: int
+    stage_steps: int
+    loss: float
+    outcome: Outcome | None
+    pairs_per_second: float
+    seconds_left: float
 
 
 @dataclass(frozen=True)
@@ -60,37 +89,63 @@ def run(
     folder: str | Path,
     resume: bool = True,
     *,
-    device: torch.device | str = "cpu",
+    fabric: Fabric | None = None,
     minutes: float | None = None,
     card: dict[str, Any] | None = None,
+    watch: Callable[[Status], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> RunResult:
     """Train, or go on training, in ``folder``.
 
-    Writes there ``config.json``, ``train.csv``, ``validation.csv``, ``checkpoint.pt`` and
-    ``weights.safetensors`` (the moving average at the best validation so far). A run that was cut
-    off at a checkpoint goes on exactly as if it had not been, as long as no stage is limited by time.
+    Writes there ``config.yaml``, ``versions.json``, ``log.txt``, ``train.csv``, ``validation.csv``,
+    ``curves.png``, ``tensorboard/``, ``checkpoint.pt`` and ``weights.safetensors`` (the moving average
+    at the best validation so far). A run that was cut off goes on from its last checkpoint exactly as
+    if it had not been, as long as no stage is limited by time.
 
     Args:
         config: of the run.
         source: of the training pairs.
-        validation: pairs to measure on, in the form of the source's; empty for none, and then no
-            stage ends before its budget does.
+        validation: pairs to measure on, in the form of the source's, on the working lattice; empty for
+            none, and then the stopping criterion looks at the training loss.
         folder: of the run; made if it is not there.
         resume: go on from the folder's checkpoint, if there is one.
-        device: to train on.
+        fabric: launched; None to launch one as ``config.device`` says.
         minutes: stop this call, with a checkpoint, after so long; None to go on to the end.
         card: what to write into the weights' card besides the figures of the training.
+        watch: called after every step, in the first process.
+        stop: asked after every step; True ends this call, with a checkpoint.
 
     Raises:
-        InputError: the checkpoint is damaged or of another network, or there is one and ``resume``
-            is False.
-        FloatingPointError: the loss is no longer finite.
+        InputError: the checkpoint is damaged, of another network or of other stages, or there is one
+            and ``resume`` is False; ``batch`` cannot be divided among the processes.
+        FloatingPointError: the loss is no longer finite; with what to try.
     """
-    trainer = _Trainer(config, source, validation, Path(folder), resume, torch.device(device), card)
-    return trainer.run(None if minutes is None else time.monotonic() + 60 * minutes)
+    fabric = launched(config.device) if fabric is None else fabric
+    if config.batch % fabric.world_size:
+        raise InputError(
+            "batch",
+            expected=f"a multiple of {fabric.world_size}, the number of processes",
+            found=str(config.batch),
+        )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    trainer = _Trainer(config, source, validation, folder, resume, fabric, card)
+    trainer.watch = watch
+    trainer.told_to_stop = lambda: (
+        (deadline is not None and time.monotonic() >= deadline) or (stop is not None and stop())
+    )
+    try:
+        return trainer.run()
+    finally:
+        if trainer.record is not None:
+            trainer.record.close()
 
 
 class _Trainer:
+    watch: Callable[[Status], None] | None
+    told_to_stop: Callable[[], bool]
+
     def __init__(
         self,
         config: TrainingConfig,
@@ -98,22 +153,18 @@ class _Trainer:
         validation: Sequence[Pair],
         folder: Path,
         resume: bool,
-        device: torch.device,
+        fabric: Fabric,
         card: dict[str, Any] | None,
     ) -> None:
-        self.config, self.source, self.validation = config, source, validation
-        self.folder, self.device, self.card = folder, device, card or {}
-        self.objective = Objective(config.loss, config.model.spacing_mm)
+        self.config, self.source, self.fabric = config, source, fabric
+        self.validation = validation
+        self.folder, self.card = folder, card or {}
         self.outcome: Outcome | None = None
-        self._model_config = config.model.model_dump_json()
         self._checkpoint = folder / "checkpoint.pt"
-        folder.mkdir(parents=True, exist_ok=True)
-        self.model = build(config.model, config.seed).to(device)
-        self.state = State(
-            self.model, copy.deepcopy(self.model), None, None, Plateau(None, 0), Progress()
-        )
-        self._optimizer_state: dict[str, Any] | None = None
-        self._plateau_state: dict[str, float] | None = None
+        self.model = first_network(config).to(fabric.device)
+        average = copy.deepcopy(self.model)
+        self.state = State(self.model, average, None, None, Criterion(None, 0), Progress(), {})
+        self._restored: dict[str, Any] = {}
         if self._checkpoint.exists():
             if not resume:
                 raise InputError(
@@ -123,76 +174,101 @@ class _Trainer:
                     do="resume it or name another folder",
                 )
             self._restore()
-        (folder / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+        fabric.barrier()
         step = self.state.progress.step
-        self.train_log = CsvLog(folder / "train.csv", _TRAIN_COLUMNS, step)
-        self.validation_log = CsvLog(folder / "validation.csv", _VALIDATION_COLUMNS, step)
+        self.record = Record(folder, config, step) if fabric.is_global_zero else None
 
-    def run(self, deadline: float | None) -> RunResult:
+    def run(self) -> RunResult:
         """All stages that are left, or as many steps as there is time for."""
         progress = self.state.progress
         finished = True
         while progress.stage < len(self.config.stages):
-            if not self._stage(self.config.stages[progress.stage], deadline):
+            if not self._stage(self.config.stages[progress.stage]):
                 finished = False
                 break
         if finished:
-            self.state.save(self._checkpoint, self._model_config)
+            self._save()
         network = copy.deepcopy(self.state.average)
         if self.state.best is not None:
             network.load_state_dict(self.state.best)
         weights = self._export(network)
+        if self.record is not None:
+            self.record.curves()
         network.eval()
         return RunResult(network, finished, progress.step, self.outcome, weights)  # type: ignore[arg-type]
 
     # ---------------------------------------------------------- one stage
 
-    def _stage(self, stage: StageConfig, deadline: float | None) -> bool:
-        """False if time ran out before the stage's end."""
+    def _stage(self, stage: StageConfig) -> bool:
+        """False if it was told to stop before the stage's end."""
         state, progress = self.state, self.state.progress
-        self._begin(stage)
-        left = stage.max_steps - progress.stage_step
-        pairs = stream(self.source, progress.step, progress.step + left, self.config.workers)
-        saved = time.monotonic()
+        stepper = self._begin(stage)
+        pairs = self._pairs(stage, stepper)
+        saved, began, first = time.monotonic(), time.monotonic(), progress.stage_step
         while not self._over(stage):
-            before = time.monotonic()
-            if deadline is not None and before >= deadline:
-                state.save(self._checkpoint, self._model_config)
+            if self._anybody(self.told_to_stop()):
+                self._save()
                 return False
-            numbers = self._step(stage, next(pairs))
+            numbers = stepper.step(pairs, stage.learning_rate * self._schedule(stage))
+            if wrong := diverged(numbers, self.config.device.precision):
+                raise FloatingPointError(
+                    f"{wrong} at step {progress.step} of stage {stage.name}: {ADVICE}"
+                )
+            update_average(
+                state.average, self.model, self.config.average_decay, progress.stage_step
+            )
             progress.step += 1
             progress.stage_step += 1
+            progress.stage_seconds += numbers["seconds"]
+            progress.loss_sum += numbers["loss"]
+            progress.loss_count += 1
+            rate = (progress.stage_step - first) / (time.monotonic() - began)
+            numbers["pairs_per_second"] = rate * self.config.batch
             if progress.step % self.config.log_every == 0:
-                self._log(stage, numbers, time.monotonic() - before)
-            if progress.stage_step % self.config.validate_every == 0:
-                self._validate(stage)
-            progress.stage_seconds += time.monotonic() - before
-            if time.monotonic() - saved >= 60 * self.config.checkpoint_minutes:
-                state.save(self._checkpoint, self._model_config)
+                numbers["learning_rate"] = stepper.optimizer.param_groups[0]["lr"]
+                if self.record is not None:
+                    self.record.train(progress.step, stage, numbers)
+            self._show(stage, numbers, rate)
+            looked = progress.stage_step % self.config.validate_every == 0
+            if looked:
+                self._look(stage)
+            if looked or time.monotonic() - saved >= 60 * self.config.checkpoint_minutes:
+                self._save()
                 saved = time.monotonic()
         self._end(stage)
         return True
 
-    def _begin(self, stage: StageConfig) -> None:
+    def _begin(self, stage: StageConfig) -> Stepper:
         state = self.state
         self.model.train()
-        self.model.freeze(stage.frozen)
-        learning = [p for p in self.model.parameters() if p.requires_grad]
-        state.optimizer = optim.Adam(learning, lr=stage.learning_rate)
-        state.plateau = Plateau(stage.patience, stage.min_improvement)
-        if self._optimizer_state is not None:
-            state.optimizer.load_state_dict(self._optimizer_state)
-            self._optimizer_state = None
-        if self._plateau_state is not None:
-            state.plateau.restore(self._plateau_state)
-            self._plateau_state = None
+        stepper = Stepper(self.fabric, self.config, stage, self.model)
+        state.optimizer = stepper.optimizer
+        state.criterion = Criterion(stage.patience, stage.min_improvement, stage.target)
+        if self._restored.get("optimizer") is not None:
+            state.optimizer.load_state_dict(self._restored["optimizer"])
+            state.criterion.restore(self._restored["criterion"])
+            self.fabric.strategy.precision.load_state_dict(self._restored["precision"])
+        self._restored = {}
         log.info("stage %s from its step %d", stage.name, state.progress.stage_step)
-        if state.progress.stage_step == 0 and state.plateau.best == math.inf:
+        if state.progress.stage_step == 0 and state.criterion.best == math.inf and self.validation:
             # a stage that only makes things worse then ends with what it began with
-            self._validate(stage)
+            self._look(stage)
+            self._save()
+        return stepper
+
+    def _pairs(self, stage: StageConfig, stepper: Stepper) -> Iterator[Pair]:
+        """The pairs of this process that are left in the stage; those of all processes are dealt out."""
+        progress, batch = self.state.progress, self.config.batch
+        left = stage.max_steps - progress.stage_step
+        first = progress.step * batch + self.fabric.global_rank
+        numbers = range(first, (progress.step + left) * batch, self.fabric.world_size)
+        return stream(at_factor(self.source, stepper.reduced), numbers, self.config.workers)
 
     def _over(self, stage: StageConfig) -> bool:
-        return self._spent(stage) >= 1 or self.state.plateau.reached
+        reached = self.state.criterion.reached
+        if reached:
+            log.info("stage %s ends: %s", stage.name, reached)
+        return self._spent(stage) >= 1 or bool(reached)
 
     def _spent(self, stage: StageConfig) -> float:
         """Share of the stage's budget that is used up, of steps or of time, whichever is more."""
@@ -202,91 +278,113 @@ class _Trainer:
             return steps
         return max(steps, progress.stage_seconds / (60 * stage.max_minutes))
 
-    def _step(self, stage: StageConfig, pair: Pair) -> dict[str, Tensor]:
-        state, config = self.state, self.config
-        assert state.optimizer is not None
-        rate = stage.learning_rate * self._schedule(stage)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        batch = prepared(pair, config.model, self.device)
-        outputs = self.model(batch["fixed"], batch["moving"], levels=stage.levels)
-        loss, parts = self.objective(outputs, stage.output_weights, batch)
-        if not math.isfinite(float(loss.detach())):
-            raise FloatingPointError(
-                f"the loss of step {state.progress.step} is {float(loss.detach())}"
-            )
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        learning = state.optimizer.param_groups[0]["params"]
-        norm = torch.nn.utils.clip_grad_norm_(learning, config.gradient_clip)
-        state.optimizer.step()
-        update_average(state.average, self.model, config.average_decay, state.progress.stage_step)
-        return {"loss": loss.detach(), **parts, "gradient": norm}
-
-    def _log(self, stage: StageConfig, numbers: dict[str, Tensor], seconds: float) -> None:
-        assert self.state.optimizer is not None
-        values = {name: float(value) for name, value in numbers.items()}
-        values["learning_rate"] = self.state.optimizer.param_groups[0]["lr"]
-        values["seconds"] = seconds
-        self.train_log.add(
-            {"step": self.state.progress.step, "stage": stage.name}
-            | {name: f"{value:.6g}" for name, value in values.items()}
-        )
-
     def _schedule(self, stage: StageConfig) -> float:
         """Linear warm-up, then half a cosine down to a hundredth."""
         warmup = (self.state.progress.stage_step + 1) / max(self.config.warmup_steps, 1)
         cosine = 0.5 * (1 + math.cos(math.pi * min(self._spent(stage), 1)))
         return min(warmup, 1) * max(cosine, 0.01)
 
-    def _validate(self, stage: StageConfig) -> None:
-        if not self.validation:
+    def _anybody(self, wish: bool) -> bool:
+        return summed(self.fabric, {"wish": float(wish)})["wish"] > 0
+
+    def _show(self, stage: StageConfig, numbers: dict[str, float], rate: float) -> None:
+        if self.watch is None or not self.fabric.is_global_zero:
             return
-        state = self.state
-        average: RegistrationNetwork = state.average  # type: ignore[assignment]
-        outcome = evaluate(average, self.validation, stage.levels, self.config.loss.lncc_radius)
-        self.outcome = outcome
-        values = {name: v for name, v in vars(outcome).items() if v is not None}
-        self.validation_log.add(
-            {"step": state.progress.step, "stage": stage.name, "levels": stage.levels}
-            | {name: f"{value:.6g}" for name, value in values.items()}
+        progress = self.state.progress
+        later = sum(s.max_steps for s in self.config.stages[progress.stage + 1 :])
+        left = stage.max_steps - progress.stage_step + later
+        self.watch(
+            Status(
+                stage.name,
+                progress.step,
+                progress.stage_step,
+                stage.max_steps,
+                numbers["loss"],
+                self.outcome,
+                numbers["pairs_per_second"],
+                left / rate,
+            )
         )
-        log.info("%s step %d: %s", stage.name, state.progress.step, values)
-        if state.plateau.observe(outcome.score):
+
+    # ---------------------------------------------------------- looking
+
+    def _look(self, stage: StageConfig) -> None:
+        """Validate, or take the mean training loss, and let the criterion see it."""
+        state, progress = self.state, self.state.progress
+        if not self.validation:
+            if progress.loss_count:
+                state.criterion.observe(progress.loss_sum / progress.loss_count)
+            progress.loss_sum, progress.loss_count = 0.0, 0
+            return
+        outcome = self.outcome = self._validated(stage)
+        if self.record is not None:
+            self.record.validation(progress.step, stage, outcome)
+            if self.record.shows_pictures:
+                self._picture(stage)
+        value = outcome.error if stage.watch == "error" else outcome.loss
+        assert value is not None
+        if state.criterion.observe(value):
             state.best = {k: v.clone() for k, v in state.average.state_dict().items()}
-            self._export(average)
+            self._export(state.average)
+
+    def _validated(self, stage: StageConfig) -> Outcome:
+        loss = self.config.loss_of(stage)
+        objective = Objective(loss, self.config.model, at_level=self.config.loss_at == "level")
+        mine = self.validation[self.fabric.global_rank :: self.fabric.world_size]
+        average: RegistrationNetwork = self.state.average  # type: ignore[assignment]
+        sums = evaluated(average, mine, stage.levels, loss.lncc_radius, objective)
+        flat = {f"{name} {i}": float(v) for name, pair in sums.items() for i, v in enumerate(pair)}
+        flat = summed(self.fabric, flat)
+        return outcome_of({n: (flat[f"{n} 0"], round(flat[f"{n} 1"])) for n in sums})
+
+    def _picture(self, stage: StageConfig) -> None:
+        import torch
+
+        assert self.record is not None
+        pair = prepared(self.validation[0], self.config.model, self.fabric.device)
+        with torch.no_grad():
+            output = self.state.average(pair["fixed"], pair["moving"], levels=stage.levels)[-1]
+        self.record.picture(self.state.progress.step, pair_picture(pair, output))
 
     def _end(self, stage: StageConfig) -> None:
         """What the next stage starts from is the best average, not the last step's weights."""
-        state = self.state
-        if state.progress.stage_step % self.config.validate_every != 0:
-            self._validate(stage)
+        state, progress = self.state, self.state.progress
+        if progress.stage_step % self.config.validate_every != 0:
+            self._look(stage)
         if state.best is not None:
             state.average.load_state_dict(state.best)
         self.model.load_state_dict(state.average.state_dict())
         state.best = state.optimizer = None
-        state.progress.stage += 1
-        state.progress.stage_step = 0
-        state.progress.stage_seconds = 0.0
-        state.plateau = Plateau(None, 0)
+        progress.stage += 1
+        progress.stage_step, progress.stage_seconds = 0, 0.0
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        state.criterion = Criterion(None, 0)
         self._export(state.average)
-        state.save(self._checkpoint, self._model_config)
+        self._save()
+        if self.record is not None:
+            self.record.curves()
 
     # ---------------------------------------------------------- disk
 
+    def _save(self) -> None:
+        self.state.precision = self.fabric.strategy.precision.state_dict()
+        if self.fabric.is_global_zero:
+            self.state.save(self._checkpoint, self.config)
+
     def _restore(self) -> None:
-        content = read_checkpoint(self._checkpoint, self._model_config, self.device)
+        content = read_checkpoint(self._checkpoint, self.config, self.fabric.device)
         state = self.state
         self.model.load_state_dict(content["model"])
         state.average.load_state_dict(content["average"])
         state.best = content["best"]
         state.progress = Progress(**content["progress"])
-        self._optimizer_state = content["optimizer"]
-        self._plateau_state = content["plateau"] if self._optimizer_state is not None else None
+        self._restored = content
         log.info("resumed at step %d", state.progress.step)
 
-    def _export(self, network: torch.nn.Module) -> Path:
+    def _export(self, network: Any) -> Path:
         path = self.folder / "weights.safetensors"
+        if not self.fabric.is_global_zero:
+            return path
         progress = self.state.progress
         figures: dict[str, Any] = {"steps": progress.step, "stage": progress.stage}
         if self.outcome is not None:

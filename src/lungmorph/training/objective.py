@@ -1,18 +1,36 @@
-"""The loss of a pair, and how good a network is on pairs that it does not learn from."""
+"""The loss of a pair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ..losses import diffusion, displacement_error, jacobian_penalty, lncc, masked_mean
-from ..networks import ModelConfig, RegistrationNetwork, preprocess
+from ..losses import (
+    bending_energy,
+    diffusion,
+    displacement_error,
+    forward_backward,
+    isotropic_tv,
+    jacobian_penalty,
+    landmark_distance,
+    lncc,
+    mass_preserving_difference,
+    mind_ssc_difference,
+)
+from ..networks import ModelConfig, preprocess
+from ..networks.blocks import averaged
 from ..ops import jacobian_determinant, warp
-from .config import LossWeights
+from .lattice import averaged_pair
 from .source import Pair
+from .stage_config import LossWeights
+
+#: The parts of the loss, in the order of the log.
+PARTS = (
+    "lncc", "mind", "mass", "diffusion", "bending", "tv", "jacobian", "displacement", "landmarks",
+    "forward_backward",
+)  # fmt: skip
 
 
 def prepared(pair: Pair, model: ModelConfig, device: torch.device) -> dict[str, Tensor]:
@@ -22,8 +40,9 @@ def prepared(pair: Pair, model: ModelConfig, device: torch.device) -> dict[str, 
         "moving": preprocess(pair["moving"].to(device), model),
         "fixed_mask": pair["fixed_mask"].to(device),
     }
-    if "displacement" in pair:
-        out["displacement"] = pair["displacement"].to(device, torch.float32)
+    for name in ("displacement", "fixed_points", "moving_points"):
+        if name in pair:
+            out[name] = pair[name].to(device, torch.float32)
     return out
 
 
@@ -32,100 +51,93 @@ class Objective:
 
     Args:
         weights: of its parts.
-        spacing_mm: of the working lattice.
+        model: the network's config.
+        reduced: voxels of the working lattice to one of the pairs' lattice.
+        at_level: compute the loss of each output on the lattice on which its level computes the
+            field; otherwise on that of the pair.
     """
 
-    def __init__(self, weights: LossWeights, spacing_mm: float) -> None:
-        self.weights = weights
-        self.spacing = (spacing_mm, spacing_mm, spacing_mm)
+    def __init__(
+        self, weights: LossWeights, model: ModelConfig, reduced: int = 1, at_level: bool = False
+    ) -> None:
+        self.weights, self.model = weights, model
+        self.reduced, self.at_level = reduced, at_level
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether it needs the network's answer from moving to fixed as well."""
+        return self.weights.forward_backward > 0
 
     def __call__(
-        self, outputs: Sequence[Tensor], output_weights: Sequence[float], pair: dict[str, Tensor]
+        self,
+        outputs: Sequence[Tensor],
+        output_weights: Sequence[float],
+        pair: dict[str, Tensor],
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and the parts of the last output that counts, unweighted, all scalars.
 
         Args:
-            outputs: total displacement after each level, (B, 3, D, H, W), voxels.
+            outputs: total displacement after each level, voxels of its lattice: (B, 3, D, H, W) on the
+                pair's lattice or averaged in blocks; with :attr:`both_ways` (2 B, 3, D, H, W), fixed
+                to moving and then moving to fixed.
             output_weights: of each of them.
             pair: what :func:`prepared` made.
         """
         loss = outputs[-1].new_zeros(())
         parts: dict[str, Tensor] = {}
-        for output, weight in zip(outputs, output_weights, strict=True):
+        for level, (output, weight) in enumerate(zip(outputs, output_weights, strict=True)):
             if weight > 0:
-                parts = self._parts(output, pair)
+                parts = self._parts(level, output, pair)
                 for name, value in parts.items():
                     loss = loss + weight * getattr(self.weights, name) * value
         return loss, {name: value.detach() for name, value in parts.items()}
 
-    def _parts(self, output: Tensor, pair: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _parts(self, level: int, output: Tensor, pair: dict[str, Tensor]) -> dict[str, Tensor]:
+        factor = pair["fixed"].shape[-1] // output.shape[-1]
+        if self.at_level:
+            wanted = max(self.model.field_factor(level) // self.reduced, factor)
+            output = averaged(output, wanted // factor) * (factor / wanted)
+            factor = wanted
+        pair = averaged_pair(pair, factor)
+        side = self.model.spacing_mm * self.reduced * factor
+        spacing = (side, side, side)
         weights, mask = self.weights, pair["fixed_mask"]
-        parts = {}
-        if weights.lncc > 0:
-            warped = warp(pair["moving"], output)
-            parts["lncc"] = 1 - lncc(pair["fixed"], warped, mask, weights.lncc_radius)
+        both, output = output, output[: len(mask)]
+        parts = self._similarity(output, pair)
         if weights.diffusion > 0:
             # voxels per voxel of an isotropic lattice: no unit
             parts["diffusion"] = diffusion(output)
+        if weights.bending > 0:
+            parts["bending"] = bending_energy(output * side, None, spacing)
+        if weights.tv > 0:
+            parts["tv"] = isotropic_tv(output)
         if weights.jacobian > 0:
             parts["jacobian"] = jacobian_penalty(output)
         if weights.displacement > 0 and "displacement" in pair:
-            truth = pair["displacement"]
-            parts["displacement"] = displacement_error(output, truth, mask, self.spacing)
+            parts["displacement"] = displacement_error(output, pair["displacement"], mask, spacing)
+        if weights.landmarks > 0 and len(pair.get("fixed_points", ())) > 0:
+            points = pair["fixed_points"], pair["moving_points"]
+            parts["landmarks"] = landmark_distance(output, *points, spacing).mean()
+        if self.both_ways:
+            parts["forward_backward"] = forward_backward(output, both[len(mask) :], mask, spacing)
         return parts
 
+    def _similarity(self, output: Tensor, pair: dict[str, Tensor]) -> dict[str, Tensor]:
+        weights, mask, fixed = self.weights, pair["fixed_mask"], pair["fixed"]
+        parts: dict[str, Tensor] = {}
+        if not any((weights.lncc, weights.mind, weights.mass)):
+            return parts
+        warped = warp(pair["moving"], output)
+        if weights.lncc > 0:
+            parts["lncc"] = 1 - lncc(fixed, warped, mask, weights.lncc_radius)
+        if weights.mind > 0:
+            parts["mind"] = mind_ssc_difference(fixed, warped, mask)
+        if weights.mass > 0:
+            determinant = jacobian_determinant(output, (1.0, 1.0, 1.0))
+            hu = [self._hu(image) for image in (fixed, warped)]
+            parts["mass"] = mass_preserving_difference(hu[0], hu[1], determinant, mask)
+        return parts
 
-@dataclass(frozen=True)
-class Outcome:
-    """Means over the validation pairs, over the fixed lungs.
-
-    Attributes:
-        lncc: of fixed and warped moving.
-        folded: share of voxels with det J <= 0.
-        error_mm: mean distance to the true displacement; None where no pair knows it.
-        start_mm: mean length of the true displacement: the error of doing nothing.
-    """
-
-    lncc: float
-    folded: float
-    error_mm: float | None
-    start_mm: float | None
-
-    @property
-    def score(self) -> float:
-        """What should fall: the error, or 1 - LNCC where the truth is not known."""
-        return self.error_mm if self.error_mm is not None else 1 - self.lncc
-
-
-@torch.no_grad()
-def evaluate(
-    network: RegistrationNetwork,
-    pairs: Iterable[Pair],
-    levels: int | None = None,
-    lncc_radius: int = 2,
-) -> Outcome:
-    """Run the network on each pair and take the means; see :class:`Outcome`.
-
-    Raises:
-        ValueError: there is no pair.
-    """
-    config = network.config
-    spacing = (config.spacing_mm,) * 3
-    device = next(network.parameters()).device
-    lnccs, folds, errors, starts = [], [], [], []
-    for source_pair in pairs:
-        pair = prepared(source_pair, config, device)
-        mask = pair["fixed_mask"]
-        output = network(pair["fixed"], pair["moving"], levels=levels)[-1]
-        lnccs.append(float(lncc(pair["fixed"], warp(pair["moving"], output), mask, lncc_radius)))
-        determinant = jacobian_determinant(output, (1.0, 1.0, 1.0))
-        folds.append(float(masked_mean((determinant <= 0).float(), mask)))
-        if "displacement" in pair:
-            truth = pair["displacement"]
-            errors.append(float(displacement_error(output, truth, mask, spacing, smooth=0)))
-            nothing = torch.zeros_like(truth)
-            starts.append(float(displacement_error(nothing, truth, mask, spacing, smooth=0)))
-    if not lnccs:
-        raise ValueError("no pairs to evaluate on")
-    error, start = (sum(v) / len(v) if v else None for v in (errors, starts))
-    return Outcome(sum(lnccs) / len(lnccs), sum(folds) / len(folds), error, start)
+    def _hu(self, image: Tensor) -> Tensor:
+        low, high = self.model.window_hu
+        return image * (high - low) + low

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .config import StageConfig
+from .stage_config import StageConfig
 
 
 def default_stages(

@@ -1,0 +1,177 @@
+"""Pairs of real scans as the network sees them, prepared as registration does, and kept on disk.
+
+A pair is one safetensors file with the images on the working lattice, the moving one seen through the
+affine pre-alignment, their lungs, and the landmarks of both as indices of that lattice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..datasets import Case, Scan
+from ..datasets.masks import lungs_of
+from ..errors import InputError
+from ..files import replacing
+from ..space import Affine, Grid
+from ..space.grid import Float
+from ..space.sampling import sample_world, world_points
+
+log = logging.getLogger(__name__)
+
+#: Of the preparation; another number makes every kept file anew.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class CasePair:
+    """Two scans of one case, and the file of the prepared pair."""
+
+    case: Case
+    fixed: str
+    moving: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """For people: case, fixed and moving scan."""
+        return f"{self.case.id} {self.fixed}-{self.moving}"
+
+
+def load_pair(path: Path) -> dict[str, Tensor]:
+    """A prepared pair as a source gives it (see :class:`~lungmorph.training.PairSource`)."""
+    read = load_file(path)
+    out = {name: read[name].float() for name in ("fixed", "moving")}
+    out |= {name: read[name].bool() for name in ("fixed_mask", "moving_mask")}
+    out |= {name: value for name, value in read.items() if name.endswith("_points")}
+    return out
+
+
+def case_pair(case: Case, fixed: str, moving: str, spacing_mm: float, cache: Path) -> CasePair:
+    """Where the prepared pair is, or will be, kept: the name changes with the files it is made of."""
+    facts = [str(VERSION), f"{spacing_mm:g}", case.id, fixed, moving]
+    for scan in (case.scan(fixed), case.scan(moving)):
+        facts += [repr(scan.grid), *_age(scan.source)]
+    marks = case.landmarks(fixed, moving)
+    if marks is not None:
+        facts += [hashlib.sha256(side.points.tobytes()).hexdigest() for side in marks]
+    key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
+    return CasePair(case, fixed, moving, cache / f"{key}.safetensors")
+
+
+def prepare_pairs(
+    pairs: list[CasePair],
+    spacing_mm: float,
+    divisor: int,
+    progress: Callable[[str, float], None] | None = None,
+) -> None:
+    """Make the files of all pairs that are not there yet, and look at each.
+
+    Args:
+        pairs: pairs of one case best one after another: its scans are then read once.
+        spacing_mm: of the working lattice.
+        divisor: of the network; a lattice that is smaller along an axis is refused.
+        progress: called as progress(what, share done).
+
+    Raises:
+        InputError: a scan that cannot be read, is no CT, shows no lung, or is too small.
+    """
+    scans: dict[str, _Reduced] = {}
+    current: Case | None = None
+    for done, pair in enumerate(pairs):
+        if progress:
+            progress(f"prepare {pair.name}", done / len(pairs))
+        shape = _shape(pair.path)
+        if shape is None:
+            if pair.case is not current:
+                scans, current = {}, pair.case
+            for name in (pair.fixed, pair.moving):
+                if name not in scans:
+                    scans[name] = _Reduced(pair.case.scan(name), spacing_mm)
+            made = _made(pair, scans[pair.fixed], scans[pair.moving], spacing_mm)
+            shape = tuple(made["fixed"].shape[2:])
+            pair.path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(pair.path) as temporary:
+                save_file(made, temporary)
+        if min(shape) < divisor:
+            raise InputError(
+                pair.case.scan(pair.fixed).source,
+                expected=f"at least {divisor} voxels of {spacing_mm:g} mm a side for these levels",
+                found=f"lungs in {shape[2]} x {shape[1]} x {shape[0]}",
+                do="use fewer down-samplings or a smaller model.spacing_mm, or leave the case out",
+            )
+
+
+class _Reduced:
+    """A scan as both pre-alignment and lattice want it: checked, averaged, with its lungs."""
+
+    def __init__(self, scan: Scan, spacing_mm: float) -> None:
+        from ..registration.prepare import clean_hu
+
+        image = clean_hu(scan.load(), scan.source)
+        self.lungs = lungs_of(scan, image)
+        if not bool(self.lungs.data.any()):
+            raise InputError(scan.source, expected="a lung mask with lung in it", found="none")
+        self.image = image.reduce(spacing_mm)
+        self.source = scan.source
+
+
+def _made(
+    pair: CasePair, fixed: _Reduced, moving: _Reduced, spacing_mm: float
+) -> dict[str, Tensor]:
+    from ..registration.prealign import prealign
+    from ..registration.prepare import MARGIN_MM, lung_bounds
+
+    names = (fixed.source, moving.source)
+    affine = prealign(fixed.image, moving.image, fixed.lungs, moving.lungs, names)
+    low, high = Grid.covering(*lung_bounds(fixed.lungs), 2.0, margin=MARGIN_MM).bounds()
+    grid = Grid.covering(low, high, spacing_mm)
+    points = affine.map_points(world_points(grid))
+    moving_lungs = sample_world(
+        moving.lungs.data.float()[None], moving.lungs.grid, points, "nearest", 0.0
+    )
+    made = {
+        "fixed": _stored(fixed.image.resample(grid).data),
+        "moving": _stored(sample_world(moving.image.data[None], moving.image.grid, points)[0]),
+        "fixed_mask": fixed.lungs.resample(grid).data.to(torch.uint8)[None, None],
+        "moving_mask": (moving_lungs > 0.5).to(torch.uint8)[None],
+    }
+    marks = pair.case.landmarks(pair.fixed, pair.moving)
+    if marks is not None:
+        made["fixed_points"] = _index(grid, marks[0].points, Affine.identity())
+        # the moving image is seen through the affine: its points are where the affine takes them from
+        made["moving_points"] = _index(grid, marks[1].points, affine.inverse())
+    log.info("prepared %s: lattice %s", pair.name, grid.size)
+    return {name: value.contiguous() for name, value in made.items()}
+
+
+def _stored(hu: Tensor) -> Tensor:
+    return hu.round().to(torch.int16)[None, None]
+
+
+def _index(grid: Grid, points: Float, affine: Affine) -> Tensor:
+    return torch.as_tensor(grid.to_index(affine.apply(points)), dtype=torch.float32)
+
+
+def _shape(path: Path) -> tuple[int, ...] | None:
+    """Of a prepared pair; None where there is none, or a damaged one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return tuple(file.get_slice("fixed").get_shape()[2:])
+    except (OSError, SafetensorError):
+        return None
+
+
+def _age(source: Path) -> list[str]:
+    """What changes when a file or a folder does."""
+    files = sorted(source.rglob("*")) if source.is_dir() else [source]
+    seen = [(path, path.stat()) for path in files if path.is_file()]
+    return [f"{path.resolve()} {s.st_size} {s.st_mtime_ns}" for path, s in seen]

@@ -1,0 +1,60 @@
+"""The weights that a run begins with."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ..errors import InputError
+from ..networks import MultiLevelConfig, RegistrationNetwork, build, load_model
+from .config import TrainingConfig
+
+log = logging.getLogger(__name__)
+
+
+def first_network(config: TrainingConfig) -> RegistrationNetwork:
+    """A network with fresh weights, or with those of ``config.init`` as far as they go.
+
+    Levels after the last one of ``init`` begin fresh.
+
+    Raises:
+        InputError: ``init`` is no weights file, or one of another architecture.
+    """
+    network = build(config.model, config.seed)
+    if config.init is None:
+        return network
+    given, theirs, _ = load_model(config.init)
+    mine = config.model
+    if isinstance(mine, MultiLevelConfig) and isinstance(theirs, MultiLevelConfig):
+        count = min(len(mine.levels), len(theirs.levels))
+        for index in range(count):
+            _same(config.init, f"model.levels.{index}", mine.levels[index], theirs.levels[index])
+        _same(config.init, "model.combine", mine.combine, theirs.combine)
+        levels = {f"levels.{index}." for index in range(count)}
+        taken = {k: v for k, v in given.state_dict().items() if k[: k.index(".", 7) + 1] in levels}
+        network.load_state_dict(taken, strict=False)
+        log.info("%d of %d levels begin with %s", count, len(mine.levels), config.init)
+        return network
+    one, two = (c.model_dump(exclude={"spacing_mm", "window_hu"}) for c in (mine, theirs))
+    _same(config.init, "model", one, two)
+    network.load_state_dict(given.state_dict())
+    return network
+
+
+def _same(init: str, key: str, mine: Any, theirs: Any) -> None:
+    if mine != theirs:
+        raise InputError(
+            init,
+            expected=f"weights of the same {key}: {_short(mine, theirs)}",
+            found=_short(theirs, mine),
+            do="change it, or leave out init",
+        )
+
+
+def _short(one: Any, other: Any) -> str:
+    """Only what differs, where both have fields."""
+    first = one.model_dump() if hasattr(one, "model_dump") else one
+    second = other.model_dump() if hasattr(other, "model_dump") else other
+    if not (isinstance(first, dict) and isinstance(second, dict)):
+        return str(first)
+    return ", ".join(f"{k} {v}" for k, v in first.items() if second.get(k) != v)
