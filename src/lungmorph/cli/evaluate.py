@@ -117,7 +117,7 @@ def evaluate(
 ) -> None:
     """Register every case of a dataset and judge the results, LungMorph's and those of other tools.
 
-    Finished cases are not repeated when it is run again. Exit code 2 if a case failed or has a problem.
+    Finished cases are not repeated when it is run again. Exit code 2 if LungMorph failed on a case or a case has a problem.
     """
     use_threads(threads)
     show_steps(verbose)
