@@ -50,6 +50,7 @@ class State:
         criterion: of the current stage.
         progress: how far it has come.
         precision: of 16-bit training: the scale of its gradients.
+        outcome: of the weights that are kept, as a dict; None before the first validation.
     """
 
     model: nn.Module
@@ -59,6 +60,7 @@ class State:
     criterion: Criterion
     progress: Progress
     precision: dict[str, Any]
+    outcome: dict[str, Any] | None = None
 
     def save(self, path: Path, config: TrainingConfig) -> None:
         """Write to ``path``; what it has to have in common with the config is checked when it is read."""
@@ -73,6 +75,7 @@ class State:
             "criterion": self.criterion.state(),
             "progress": asdict(self.progress),
             "precision": self.precision,
+            "outcome": self.outcome,
         }
         with replacing(path) as temporary:
             torch.save(content, temporary)

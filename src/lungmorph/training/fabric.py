@@ -56,6 +56,14 @@ def launched(config: DeviceConfig) -> Fabric:
     return fabric
 
 
+def left(fabric: Fabric) -> None:
+    """Let the processes part, if there are several."""
+    import torch
+
+    if fabric.world_size > 1 and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def _precision(config: DeviceConfig) -> dict[str, Any]:
     """As arguments of Fabric."""
     if config.precision == "32-true":

@@ -8,7 +8,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +16,15 @@ from ..networks import RegistrationNetwork, save_model
 from .average import update_average
 from .checkpoint import Progress, State, read_checkpoint
 from .config import TrainingConfig
-from .curves import pair_picture
 from .fabric import launched, summed
-from .objective import Objective, prepared
-from .outcome import Outcome, evaluated, outcome_of
+from .outcome import Outcome
 from .record import Record
 from .source import Pair, PairSource, at_factor, stream
 from .stage_config import StageConfig
+from .status import RunResult, Status
 from .step import Stepper, diverged
 from .stopping import Criterion
+from .validation import Validation
 from .warm_start import first_network
 
 if TYPE_CHECKING:
@@ -38,48 +37,6 @@ ADVICE = (
     "lower learning_rate, raise the weight of diffusion, use precision bf16-mixed or 32-true, "
     "or look for damaged images; the last checkpoint is whole, and the same command goes on from it"
 )
-
-
-@dataclass(frozen=True)
-class Status:
-    """How a run stands, for whoever watches it.
-
-    Attributes:
-        stage: name.
-        step, stage_step, stage_steps: of the run, of the stage, and the most that the stage takes.
-        loss: of the last step.
-        outcome: of the last validation, if there was one.
-        pairs_per_second: over this stage and sitting.
-        seconds_left: at most, if no stage ends before its budget.
-    """
-
-    stage: str
-    step: int
-    stage_step: int
-    stage_steps: int
-    loss: float
-    outcome: Outcome | None
-    pairs_per_second: float
-    seconds_left: float
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a call of :func:`run` ended with.
-
-    Attributes:
-        network: the best so far, in eval mode, on the run's device.
-        finished: whether all stages are done; otherwise the next call goes on.
-        steps: done so far.
-        outcome: of the last validation of this call, if there was one.
-        weights: the file that :func:`lungmorph.networks.load_model` reads.
-    """
-
-    network: RegistrationNetwork
-    finished: bool
-    steps: int
-    outcome: Outcome | None
-    weights: Path
 
 
 def run(
@@ -157,7 +114,7 @@ class _Trainer:
         card: dict[str, Any] | None,
     ) -> None:
         self.config, self.source, self.fabric = config, source, fabric
-        self.validation = validation
+        self.validation = Validation(fabric, config, validation)
         self.folder, self.card = folder, card or {}
         self.outcome: Outcome | None = None
         self._checkpoint = folder / "checkpoint.pt"
@@ -195,7 +152,9 @@ class _Trainer:
         if self.record is not None:
             self.record.curves()
         network.eval()
-        return RunResult(network, finished, progress.step, self.outcome, weights)  # type: ignore[arg-type]
+        kept = self.state.outcome
+        outcome = None if kept is None else Outcome(**kept)
+        return RunResult(network, finished, progress.step, outcome, weights)  # type: ignore[arg-type]
 
     # ---------------------------------------------------------- one stage
 
@@ -316,35 +275,18 @@ class _Trainer:
                 state.criterion.observe(progress.loss_sum / progress.loss_count)
             progress.loss_sum, progress.loss_count = 0.0, 0
             return
-        outcome = self.outcome = self._validated(stage)
+        average: RegistrationNetwork = state.average  # type: ignore[assignment]
+        outcome = self.outcome = self.validation.outcome(average, stage)
         if self.record is not None:
             self.record.validation(progress.step, stage, outcome)
             if self.record.shows_pictures:
-                self._picture(stage)
+                self.record.picture(progress.step, self.validation.picture(average, stage))
         value = outcome.error if stage.watch == "error" else outcome.loss
         assert value is not None
         if state.criterion.observe(value):
             state.best = {k: v.clone() for k, v in state.average.state_dict().items()}
+            state.outcome = vars(outcome)
             self._export(state.average)
-
-    def _validated(self, stage: StageConfig) -> Outcome:
-        loss = self.config.loss_of(stage)
-        objective = Objective(loss, self.config.model, at_level=self.config.loss_at == "level")
-        mine = self.validation[self.fabric.global_rank :: self.fabric.world_size]
-        average: RegistrationNetwork = self.state.average  # type: ignore[assignment]
-        sums = evaluated(average, mine, stage.levels, loss.lncc_radius, objective)
-        flat = {f"{name} {i}": float(v) for name, pair in sums.items() for i, v in enumerate(pair)}
-        flat = summed(self.fabric, flat)
-        return outcome_of({n: (flat[f"{n} 0"], round(flat[f"{n} 1"])) for n in sums})
-
-    def _picture(self, stage: StageConfig) -> None:
-        import torch
-
-        assert self.record is not None
-        pair = prepared(self.validation[0], self.config.model, self.fabric.device)
-        with torch.no_grad():
-            output = self.state.average(pair["fixed"], pair["moving"], levels=stage.levels)[-1]
-        self.record.picture(self.state.progress.step, pair_picture(pair, output))
 
     def _end(self, stage: StageConfig) -> None:
         """What the next stage starts from is the best average, not the last step's weights."""
@@ -378,6 +320,7 @@ class _Trainer:
         state.average.load_state_dict(content["average"])
         state.best = content["best"]
         state.progress = Progress(**content["progress"])
+        state.outcome = content["outcome"]
         self._restored = content
         log.info("resumed at step %d", state.progress.step)
 
@@ -387,8 +330,8 @@ class _Trainer:
             return path
         progress = self.state.progress
         figures: dict[str, Any] = {"steps": progress.step, "stage": progress.stage}
-        if self.outcome is not None:
-            figures["validation"] = vars(self.outcome)
+        if self.state.outcome is not None:
+            figures["validation"] = self.state.outcome
         figures["loss"] = json.loads(self.config.loss.model_dump_json())
         save_model(network, self.config.model, {**self.card, "training": figures}, path)
         return path

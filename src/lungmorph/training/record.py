@@ -50,7 +50,7 @@ class Record:
         self._board: Any = _board(folder / "tensorboard", step) if config.tensorboard else None
         self._file = logging.FileHandler(folder / "log.txt", delay=True)
         self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        self._logger = logging.getLogger("lungmorph")
+        self._logger = logging.getLogger("lungmorph.training")
         self._level = self._logger.level
         self._logger.addHandler(self._file)
         if self._logger.getEffectiveLevel() > logging.INFO:

@@ -1,0 +1,256 @@
+"""``lungmorph train``: from a config to weights."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import Progress
+
+from .console import print_json, show_steps, stderr, stdout, table, use_threads
+
+if TYPE_CHECKING:
+    from ..training import Status, Trained
+
+DIVERGED = 1
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML; see configs/.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Changes to the config: stages.0.max_steps=100, device.precision=bf16-mixed.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the run; runs/NAME-OF-CONFIG if left out."),
+    ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Refuse to go on with a run that is there already.")
+    ] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="Stop after so long; the same command then goes on."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look at config, weights and data, and do not train.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result for machines, and nothing else.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step.")] = False,
+) -> None:
+    """Train a network, or go on training: stage by stage, with weights and curves in the run's folder.
+
+    Ctrl-C ends it after the current step and keeps its state; the same command goes on.
+    On several GPUs: device.devices=4, or torchrun --no-python --nproc-per-node 4 lungmorph train ...
+    """
+    use_threads(threads)
+    show_steps(verbose)
+    logging.getLogger("lungmorph.simulate").setLevel(logging.WARNING)  # a line for every pair
+    from ..training import load_config
+    from ..training import train as run
+
+    settings = load_config(config, overrides or [])
+    folder = output or Path("runs") / config.stem
+    if check:
+        _check(settings, folder, as_json)
+        return
+    with _stop_on_signal() as told, _shown(not as_json and not verbose) as (watch, progress):
+        try:
+            trained = run(
+                settings,
+                folder,
+                not new,
+                minutes=minutes,
+                watch=watch,
+                stop=told.asked,
+                progress=progress,
+            )
+        except FloatingPointError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(DIVERGED) from error
+    if trained.first:
+        _tell(trained, folder, as_json)
+    if told.number:
+        raise SystemExit(128 + told.number)
+
+
+def _check(settings: Any, folder: Path, as_json: bool) -> None:
+    from ..networks import build
+    from ..training.data import plan
+    from ..training.warm_start import first_network
+
+    first_network(settings)
+    planned = plan(settings, folder)
+    parameters = sum(p.numel() for p in build(settings.model).parameters())
+    facts: dict[str, Any] = {
+        "parameters": parameters,
+        "stages": [stage.name for stage in settings.stages],
+        "training_pairs": sum(map(len, planned.train)),
+        "training_patients": len({p.case.patient for part in planned.train for p in part}),
+        "validation_pairs": [pair.name for pair in planned.validation],
+        "judged_pairs": {group.name: len(group.pairs) for group in planned.judged},
+    }
+    if as_json:
+        print_json(facts)
+        return
+    console = stdout()
+    console.print(f"{parameters:,} parameters; stages: {', '.join(facts['stages'])}")
+    console.print(
+        f"{facts['training_pairs']} pairs of {facts['training_patients']} patients on disk to train on,"
+        f" {len(planned.validation)} to validate on"
+    )
+    for name, count in facts["judged_pairs"].items():
+        console.print(f"judged on {count} pairs: {escape(name)}")
+
+
+def _tell(trained: Trained, folder: Path, as_json: bool) -> None:
+    result = trained.result
+    found = vars(result.outcome) if result.outcome else None
+    if as_json:
+        print_json(
+            {
+                "finished": result.finished,
+                "steps": result.steps,
+                "weights": str(result.weights),
+                "validation": found,
+                "judged": trained.judged,
+            }
+        )
+        return
+    console = stdout()
+    state = "all stages done" if result.finished else "stopped; the same command goes on"
+    console.print(f"{result.steps} steps, {state}.")
+    if result.outcome is not None:
+        console.print(f"validation: {_outcome(result.outcome)}")
+    if trained.judged:
+        lines = [
+            (
+                escape(str(row["dataset"])),
+                str(row["pairs"]),
+                *(_number(row[k], 2) for k in ("start_mm", "error_mm")),
+                _number(row["lncc"], 3),
+                _number(100 * row["folded"], 4),
+            )
+            for row in trained.judged
+        ]
+        heads = ("network alone", "pairs", "before, mm", "after, mm", "LNCC", "folded, %")
+        console.print(table(lines, heads))
+    console.print(
+        f"weights: [bold]{escape(str(result.weights))}[/], curves: curves.png beside them"
+    )
+    console.print(f"  lungmorph register FIXED MOVING --model {escape(str(result.weights))} -o OUT")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _outcome(outcome: Any) -> str:
+    if outcome.error_mm is None:
+        return f"LNCC {outcome.lncc:.3f}"
+    return f"error {outcome.error_mm:.2f} mm (before {outcome.start_mm:.2f})"
+
+
+# ---------------------------------------------------------------- signals
+
+
+class _Told:
+    """Whether a signal asked for an end; once the loop runs, that is left to the loop."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._in_the_loop = False
+
+    def asked(self) -> bool:
+        self._in_the_loop = True
+        return self.number != 0
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        if self.number or not self._in_the_loop:
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            raise SystemExit(128 + number)
+        self.number = number
+        print("ending after this step; once more to end at once", file=sys.stderr)
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[_Told]:
+    told = _Told()
+    before = {n: signal.signal(n, told.hear) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# ---------------------------------------------------------------- progress
+
+
+@contextmanager
+def _shown(
+    shown: bool,
+) -> Iterator[tuple[Callable[[Status], None] | None, Callable[[str, float], None] | None]]:
+    """A bar on a terminal; elsewhere a line a minute; nothing for machines."""
+    console = stderr()
+    if not shown:
+        yield None, None
+    elif not console.is_terminal:
+        yield _lines(), None
+    else:
+        from rich.progress import BarColumn, TextColumn
+
+        columns = (
+            TextColumn("{task.description:<24}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.fields[facts]}"),
+        )
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("starting", total=1.0, facts="")
+
+            def watch(status: Status) -> None:
+                share = status.stage_step / status.stage_steps
+                bar.update(task, description=status.stage, completed=share, facts=_facts(status))
+
+            def progress(what: str, share: float) -> None:
+                bar.update(task, description=what, completed=share, facts="")
+
+            yield watch, progress
+
+
+def _lines(every_s: float = 60.0) -> Callable[[Status], None]:
+    import time
+
+    last = [-every_s]
+
+    def watch(status: Status) -> None:
+        if time.monotonic() - last[0] >= every_s:
+            last[0] = time.monotonic()
+            print(f"{status.stage}: {_facts(status)}", file=sys.stderr, flush=True)
+
+    return watch
+
+
+def _facts(status: Status) -> str:
+    parts = [f"step {status.stage_step}/{status.stage_steps}", f"loss {status.loss:.4f}"]
+    if status.outcome is not None:
+        parts.append(_outcome(status.outcome))
+    parts.append(f"{status.pairs_per_second:.2f} pairs/s")
+    minutes = round(status.seconds_left / 60)
+    parts.append(f"at most {minutes // 60}:{minutes % 60:02d} h left")
+    return ", ".join(parts)

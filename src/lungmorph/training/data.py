@@ -1,0 +1,167 @@
+"""All pairs of a run, from its config: to learn from, to validate on, to be judged on at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .cases import CasePairs, opened, pairs_of
+from .config import TrainingConfig
+from .data_config import Cases, Simulated
+from .prepared import CasePair, load_pair, prepare_pairs
+from .simulated import held_out_pairs, training_pairs
+from .source import Mixed, PairSource
+from .split import split_cases
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class JudgedPairs:
+    """Pairs that nothing was learned from.
+
+    Attributes:
+        name: for people.
+        pairs: prepared, their default pairs only.
+    """
+
+    name: str
+    pairs: tuple[CasePair, ...]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What :func:`lungmorph.training.run` needs, and what comes after it.
+
+    Attributes:
+        source: of the training pairs.
+        validation: on the working lattice.
+        judged: by dataset.
+    """
+
+    source: PairSource
+    validation: list[dict[str, Tensor]]
+    judged: tuple[JudgedPairs, ...]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The pairs of all datasets of a config, found and dealt out, not yet prepared."""
+
+    train: tuple[tuple[CasePair, ...], ...]
+    validation: tuple[CasePair, ...]
+    judged: tuple[JudgedPairs, ...]
+
+    @property
+    def all(self) -> list[CasePair]:
+        """All of them, those of one case one after another."""
+        judged = [pair for group in self.judged for pair in group.pairs]
+        return [*(p for part in self.train for p in part), *self.validation, *judged]
+
+
+def plan(config: TrainingConfig, folder: Path) -> Planned:
+    """Open the datasets of a config and deal their patients out; reads no voxel.
+
+    Args:
+        config: of the run.
+        folder: of the run, where prepared pairs are kept unless the config says otherwise.
+
+    Raises:
+        InputError: a wrong path, a case without a partner, an empty part of a split, a dataset that is
+            both learned from and judged on.
+    """
+    cache, spacing = config.data.cache or folder / "pairs", config.model.spacing_mm
+    train: list[tuple[CasePair, ...]] = []
+    validation: list[CasePair] = []
+    judged: list[JudgedPairs] = []
+    learned: set[Path] = set()
+    for source in config.data.sources:
+        if not isinstance(source, Cases):
+            continue
+        dataset = opened(source)
+        learned.add(source.path.resolve())
+        parts = split_cases(dataset, source.split)
+        which = "all" if source.pairs == "all" else "both"
+        train.append(tuple(pairs_of(parts.train, which, spacing, cache)))
+        validation += pairs_of(parts.validation, "one", spacing, cache)
+        if parts.test:
+            pairs = tuple(pairs_of(parts.test, "one", spacing, cache))
+            judged.append(JudgedPairs(f"test patients of {dataset.title}", pairs))
+    for entry in config.data.judge:
+        if entry.path.resolve() in learned:
+            raise InputError(
+                entry.path,
+                expected="a dataset to judge on that nothing is learned from",
+                found="one of the sources",
+                do="name test patients in its split instead",
+            )
+        dataset = opened(entry)
+        pairs = tuple(pairs_of(dataset.cases, "one", spacing, cache))
+        judged.append(JudgedPairs(dataset.title, pairs))
+    return Planned(tuple(train), tuple(validation), tuple(judged))
+
+
+def make_data(
+    config: TrainingConfig, planned: Planned, fabric: Fabric, progress: Progress | None = None
+) -> RunData:
+    """Prepare all pairs, in the first process, and put the sources together.
+
+    Args:
+        config: of the run.
+        planned: what :func:`plan` found for it.
+        fabric: launched.
+        progress: called as progress(what, share done), in the first process.
+
+    Raises:
+        InputError: an image that cannot be read, is no CT, shows no lung, or is too small.
+    """
+    _prepare(config, planned, fabric, progress)
+    spacing, data = config.model.spacing_mm, config.data
+    # worker processes cannot share a GPU with the training
+    device: torch.device | str = fabric.device if config.workers == 0 else "cpu"
+    sources: list[tuple[PairSource, float]] = []
+    validation = [load_pair(pair.path) for pair in planned.validation]
+    groups = iter(planned.train)
+    for number, source in enumerate(data.sources):
+        seed = 1000 * config.seed + number
+        if isinstance(source, Simulated):
+            if progress:
+                progress("simulate", 0.0)
+            validation += held_out_pairs(source, seed, spacing, device)
+            made: PairSource = training_pairs(
+                source, seed, spacing, data.augmentation, data.patch, device
+            )
+        else:
+            how = data.augmentation if source.augment else None
+            made = CasePairs(next(groups), seed, spacing, how, data.patch)
+        if source.share > 0:
+            sources.append((made, source.share))
+    mixed = sources[0][0] if len(sources) == 1 else Mixed(sources, config.seed)
+    return RunData(mixed, validation, planned.judged)
+
+
+def _prepare(
+    config: TrainingConfig, planned: Planned, fabric: Fabric, progress: Progress | None
+) -> None:
+    problem: Sequence[str] = ()
+    if fabric.is_global_zero:
+        try:
+            prepare_pairs(planned.all, config.model.spacing_mm, config.model.divisor, progress)
+        except InputError as error:
+            if fabric.world_size == 1:
+                raise
+            problem = (error.what, error.expected, error.found, error.do)
+    # nobody waits for ever for a process that has given up
+    problem = fabric.broadcast(problem)
+    if problem:
+        what, expected, found, do = problem
+        raise InputError(what, expected=expected, found=found, do=do)

@@ -1,0 +1,164 @@
+"""Simulated pairs as a training source, on any lattice."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..files import read_image
+from ..registration.lungs import lung_mask
+from ..simulate import Anatomy, Draw, Motion, TrainingPairs, load_motion, real_anatomy
+from .augment import augmented, crop_to_lung
+from .data_config import Augmentation, HeldOut, Simulated
+
+#: Added to the seed for patients that are invented for validation alone.
+_HELD_OUT = 1_000_003
+_WHERE = "data.sources: options of simulated pairs"
+#: Those of TrainingPairs that a config may set, with their defaults.
+_KNOWN = {
+    name: parameter.default
+    for name, parameter in inspect.signature(TrainingPairs).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY and name not in ("device", "procedural")
+}
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What the pairs are made from; ``factor`` is that of their lattice."""
+
+    seed: int
+    spacing_mm: float
+    anatomies: Sequence[Anatomy]
+    motions: Sequence[Motion]
+    options: dict[str, Any]
+    augmentation: Augmentation | None
+    patch: int | None
+    device: torch.device | str
+    factor: int = 1
+
+
+class SimulatedPairs:
+    """:class:`lungmorph.simulate.TrainingPairs`, augmented and cut where asked for, on any lattice."""
+
+    def __init__(self, settings: _Settings) -> None:
+        self._settings = settings
+        options = dict(settings.options)
+        if settings.factor > 1:
+            # a coarser lattice of the same region
+            options["sizes"] = tuple(max(8, n // settings.factor) for n in options["sizes"])
+        self._spacing = settings.spacing_mm * settings.factor
+        self._pairs = TrainingPairs(
+            settings.seed,
+            self._spacing,
+            settings.anatomies,
+            settings.motions,
+            device=settings.device,
+            **options,
+        )
+
+    def pair(self, step: int) -> dict[str, Tensor]:
+        """As :meth:`PairSource.pair`."""
+        settings = self._settings
+        draw = Draw(settings.seed, step, 23)
+        pair = self._pairs.pair(step)
+        if settings.augmentation is not None:
+            pair = augmented(pair, settings.augmentation, draw, self._spacing)
+        if settings.patch is None:
+            return pair
+        return crop_to_lung(pair, max(settings.patch // settings.factor, 1), draw)
+
+    def at(self, factor: int) -> SimulatedPairs:
+        """The same source, made on a coarser lattice rather than averaged."""
+        return SimulatedPairs(replace(self._settings, factor=factor))
+
+
+def training_pairs(
+    of: Simulated,
+    seed: int,
+    spacing_mm: float,
+    augmentation: Augmentation,
+    patch: int | None,
+    device: torch.device | str,
+) -> SimulatedPairs:
+    """The source that a config's entry describes.
+
+    Raises:
+        InputError: a CT or a motion that cannot be read; an option that there is not.
+    """
+    settings = _Settings(
+        seed,
+        spacing_mm,
+        _anatomies(of.anatomies),
+        _motions(of.motions),
+        _options(of),
+        augmentation if of.augment else None,
+        patch,
+        device,
+    )
+    return SimulatedPairs(settings)
+
+
+def held_out_pairs(
+    of: Simulated, seed: int, spacing_mm: float, device: torch.device | str
+) -> list[dict[str, Tensor]]:
+    """The validation pairs of a config's entry: patients and motions that training never shows."""
+    held: HeldOut = of.validation
+    if held.pairs == 0:
+        return []
+    options = _options(of) | {"pool": held.pairs}
+    settings = _Settings(
+        seed + _HELD_OUT,
+        spacing_mm,
+        _anatomies(held.anatomies),
+        _motions(held.motions),
+        options,
+        None,
+        None,
+        device,
+    )
+    source = SimulatedPairs(settings)
+    return [source.pair(number) for number in range(held.pairs)]
+
+
+def _options(of: Simulated) -> dict[str, Any]:
+    """Arguments of :class:`TrainingPairs`; a value of another type than its default's is refused."""
+    out: dict[str, Any] = {"procedural": of.procedural, "sizes": _KNOWN["sizes"]}
+    for name, value in of.options.items():
+        if name not in _KNOWN:
+            near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.5)
+            raise InputError(
+                _WHERE,
+                expected=", ".join(_KNOWN),
+                found=name,
+                do=f"did you mean {near[0]!r}?" if near else "",
+            )
+        usual = _KNOWN[name]
+        if isinstance(usual, tuple):
+            fits = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_number, value))
+        else:
+            fits = _number(value)
+        if not fits:
+            raise InputError(f"{_WHERE}: {name}", expected=f"such as {usual}", found=repr(value))
+        out[name] = tuple(value) if isinstance(usual, tuple) else value
+    return out
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _anatomies(paths: Sequence[Path]) -> list[Anatomy]:
+    volumes = [(path, read_image(path)) for path in paths]
+    return [real_anatomy(volume, lung_mask(volume, path)) for path, volume in volumes]
+
+
+def _motions(paths: Sequence[Path]) -> list[Motion]:
+    return [load_motion(path) for path in paths]

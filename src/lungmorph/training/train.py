@@ -1,0 +1,89 @@
+"""From a config to a trained and judged network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .config import TrainingConfig
+from .data import make_data, plan
+from .fabric import launched, left
+from .judge import judge, save_judgement, summary
+from .loop import run
+from .status import RunResult, Status
+from .warm_start import first_network
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What :func:`train` ended with.
+
+    Attributes:
+        result: of the run.
+        judged: means by dataset (see :func:`lungmorph.training.judge.summary`); empty where there is
+            none, where the run has not finished, and in all processes but the first.
+        first: whether this is the first process, the one that talks.
+    """
+
+    result: RunResult
+    judged: list[dict[str, Any]]
+    first: bool
+
+
+def train(
+    config: TrainingConfig,
+    folder: str | Path,
+    resume: bool = True,
+    *,
+    minutes: float | None = None,
+    watch: Callable[[Status], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> Trained:
+    """Get the data, train, or go on training, and judge the network once all stages are done.
+
+    Args:
+        config: of the run.
+        folder: see :func:`lungmorph.training.run` for what is written there; besides, prepared pairs
+            and, at the end, ``judged.csv`` and ``judged.json``.
+        resume, minutes, watch, stop: as in :func:`lungmorph.training.run`.
+        progress: of what comes before and after the training, called as progress(what, share done).
+
+    Raises:
+        InputError: before any training starts, whatever is wrong with the data, the weights to begin
+            with, the device, or the folder.
+        FloatingPointError: the loss is no longer finite; with what to try.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(folder, expected="the folder of a run", found="a file")
+    first_network(config)
+    planned = plan(config, folder)
+    fabric = launched(config.device)
+    try:
+        told = progress if fabric.is_global_zero else None
+        data = make_data(config, planned, fabric, told)
+        card = {"config": config.model_dump(mode="json")}
+        result = run(
+            config,
+            data.source,
+            data.validation,
+            folder,
+            resume,
+            fabric=fabric,
+            minutes=minutes,
+            card=card,
+            watch=watch,
+            stop=stop,
+        )
+        means: list[dict[str, Any]] = []
+        if result.finished and data.judged and fabric.is_global_zero:
+            rows = judge(result.network, data.judged, config.loss.lncc_radius, told)
+            save_judgement(rows, folder)
+            means = summary(rows)
+        return Trained(result, means, fabric.is_global_zero)
+    finally:
+        left(fabric)
