@@ -114,8 +114,11 @@ DEVELOPMENT = (
     Recipe("deep breath", "dev-copd1", 80003, LANDMARKS.format(1), FINE, 101),
     Recipe("deep breath", "dev-copd2", LUNG1, LANDMARKS.format(2), FINE, 102),
     Recipe("thick slices", "dev-thick-5", LUNG1, KEYPOINTS.format(5), THICK, 115),
+    Recipe("thick slices", "dev-thick-9", LUNG1, KEYPOINTS.format(9), THICK, 118),
+    Recipe("thick slices", "dev-thick-copd1", LUNG1, LANDMARKS.format(1), THICK, 119),
     Recipe("unlike scanners", "dev-unlike-1", LUNG1, LANDMARKS.format(1), FINE, 111, 35.0, 5.0),
     Recipe("coarse scans", "dev-coarse-4", "cip_ct64", KEYPOINTS.format(12), (4.1, 4.1, 4.1), 112),
+    Recipe("coarse scans", "dev-coarse-3x3x10", LUNG1, KEYPOINTS.format(10), (3, 3, 10), 120),
     Recipe("invented patients", "dev-invented", 80004, 32.0, (1.75, 1.75, 1.75), 117),
 )  # fmt: skip
 

@@ -83,6 +83,8 @@ def register(
         affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs, called)
 
     displacement: Displacement = _nothing
+    if spacing is None:
+        settings = settings.resolved_by(pair.fixed.grid.spacing, pair.moving.grid.spacing)
     settings, levels, network_mm = fit_to_memory(
         settings,
         pair.fixed.grid,

@@ -27,6 +27,8 @@ FINE_MM = 3.0
 FLAT_HU = 40.0
 #: Growing weight of agreement with the smooth field, per voxel squared.
 COUPLING = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+#: What a shift of one voxel costs by itself.
+TIE = 1e-6
 
 
 def search(
@@ -89,7 +91,8 @@ def _agreed(costs: Tensor, radius: int) -> Tensor:
     count, *shape = costs.shape
     flat = costs.reshape(count, -1)
     lengths = cube.square().sum(dim=1)[:, None]
-    field = torch.zeros(3, *shape)
+    # where all shifts cost the same (outside the lungs, beyond the border) none is the best
+    field = cube[(flat + TIE * lengths).argmin(dim=0)].T.reshape(3, *shape)
     for weight in COUPLING:
         field = box_mean(box_mean(field[None], 1), 1)[0]
         # |d - field|^2 without the part that is the same for every d
