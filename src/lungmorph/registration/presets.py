@@ -8,6 +8,9 @@ import numpy as np
 
 from .refine import Scale
 
+#: Distance of control points, in longest voxel edges of the coarser scan, below which they follow noise.
+CONTROL_VOXELS = 1.8
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -24,14 +27,17 @@ class Preset:
     field_mm: float
 
     def resolved_by(self, *spacings: tuple[float, float, float]) -> Preset:
-        """Without the scales that are finer than the scans can tell: half the coarser one's voxels.
+        """What the scans can tell: without scales finer than half their voxels, control points apart.
 
         Args:
-            spacings: of the scans, mm; a voxel counts by the edge of a cube of its volume.
+            spacings: of the scans, mm. The coarser one counts, by the edge of a cube of its voxel's volume for the
+                lattice, by its longest edge (usually the slice distance) for the control points.
         """
-        finest = 0.5 * max(float(np.prod(spacing)) ** (1 / 3) for spacing in spacings)
-        kept = tuple(scale for scale in self.scales if scale.spacing >= finest)
-        return replace(self, scales=kept or self.scales[:1])
+        cube = max(float(np.prod(spacing)) ** (1 / 3) for spacing in spacings)
+        apart = CONTROL_VOXELS * max(max(spacing) for spacing in spacings)
+        kept = [scale for scale in self.scales if scale.spacing >= cube / 2] or self.scales[:1]
+        scales = tuple(replace(scale, control=max(scale.control, apart)) for scale in kept)
+        return replace(self, scales=scales)
 
     def with_spacing(self, spacing: float) -> Preset:
         """The same work, its finest image lattice at ``spacing`` mm.
@@ -47,20 +53,21 @@ class Preset:
         return replace(self, scales=(*kept, last), field_mm=max(1.0, self.field_mm * min(ratio, 1)))
 
 
-#: Chosen on simulated pairs (`DEVELOPMENT` in benchmarks/cases.py). Control points stand 4.5 lattice steps
-#: apart: closer ones follow noise, and cost the accuracy that they promise.
+#: Chosen on simulated pairs (`DEVELOPMENT` in benchmarks/cases.py). Closer control points and more steps at the
+#: fine end follow noise; more steps in the middle help where the start was wrong.
 _COARSE = Scale(spacing=6.0, control=27.0, window=12.0, stiffness=0.015, steps=8)
 _MIDDLE = Scale(spacing=4.0, control=18.0, window=8.0, stiffness=0.05, steps=8)
-_FINE = Scale(spacing=2.5, control=11.0, window=6.0, stiffness=0.1, steps=6)
-_FINER = Scale(spacing=1.75, control=8.0, window=4.5, stiffness=0.15, steps=3)
-_FINEST = Scale(spacing=1.25, control=6.0, window=3.0, stiffness=0.15, steps=2)
-_LAST = Scale(spacing=1.0, control=6.0, window=3.0, stiffness=0.15, steps=2)
+_FINE = Scale(spacing=2.5, control=11.0, window=6.0, stiffness=0.1, steps=8)
+_FINER = Scale(spacing=1.75, control=9.0, window=4.5, stiffness=0.15, steps=3)
+_FINEST = Scale(spacing=1.25, control=8.0, window=3.0, stiffness=0.15, steps=3)
+_LAST = Scale(spacing=1.0, control=8.0, window=3.0, stiffness=0.15, steps=2)
+_PATIENT = replace(_FINE, steps=16)
 
 PRESETS = {
     preset.name: preset
     for preset in (
         Preset("fast", (), field_mm=3.0),
         Preset("default", (_COARSE, _MIDDLE, _FINE, _FINER, _FINEST), field_mm=2.0),
-        Preset("accurate", (_COARSE, _MIDDLE, _FINE, _FINER, _FINEST, _LAST), field_mm=2.0),
+        Preset("accurate", (_COARSE, _MIDDLE, _PATIENT, _FINER, _FINEST, _LAST), field_mm=2.0),
     )
 }
