@@ -13,6 +13,7 @@ from lungmorph.networks import (
     choose,
     lattice_shape,
     measure,
+    most_bytes,
     two_level,
 )
 
@@ -64,6 +65,12 @@ def test_memory_grows_with_the_lattice_and_the_levels():
     # what grows, grows with the voxels; all of it is more than the images and fields alone
     growth = large[1].peak_bytes - small[1].peak_bytes
     assert growth > 4 * (64**3 - 32**3) * (2 + 3 + 3)
+
+
+@pytest.mark.parametrize("config", [TINY, two_level(), VoxelMorphConfig()])
+def test_the_quick_bound_is_above_what_is_measured(config):
+    for shape in ((24, 32, 40), (64, 64, 64)):
+        assert measure(config, shape)[-1].peak_bytes < most_bytes(config, shape)
 
 
 def test_lattice_covers_the_extent():

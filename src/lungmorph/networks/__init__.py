@@ -7,7 +7,7 @@ voxels, channels (x, y, z), fixed -> moving.
 
 from .build import RegistrationNetwork, build
 from .config import LevelConfig, ModelConfig, MultiLevelConfig, VoxelMorphConfig, two_level
-from .cost import Cost, choose, lattice_shape, measure
+from .cost import Cost, choose, lattice_shape, measure, most_bytes
 from .level import Level
 from .multilevel import MultiLevel
 from .preprocess import preprocess
@@ -33,6 +33,7 @@ __all__ = [
     "lattice_shape",
     "load_model",
     "measure",
+    "most_bytes",
     "preprocess",
     "save_model",
     "two_level",

@@ -67,7 +67,7 @@ def search(
         F.avg_pool3d(mind_ssc(hu.clamp(-1000, 200)[None, None], floor=FLAT_HU), 2)[0] for hu in seen
     )
     lungs = F.max_pool3d(fixed_lungs.resample(grid).data.float()[None, None], 2)[0, 0]
-    shift = _agreed(_costs(a, b, radius) * lungs, radius) * (2 * FINE_MM)
+    shift = _agreed(_costs(a, b, radius) * lungs, lungs > 0, radius) * (2 * FINE_MM)
     # a shift d acts before what was there: T(x) = affine(x + d) + start(x + d)
     moved = world_points(blocks) + shift.movedim(0, -1)
     turned = torch.as_tensor(affine.linear, dtype=torch.float32) @ shift.reshape(3, -1)
@@ -85,17 +85,23 @@ def _costs(a: Tensor, b: Tensor, radius: int) -> Tensor:
     return torch.stack(out)
 
 
-def _agreed(costs: Tensor, radius: int) -> Tensor:
-    """A smooth field of shifts (3, D, H, W) in voxels, of low cost: choosing and smoothing in turn."""
+def _agreed(costs: Tensor, seen: Tensor, radius: int) -> Tensor:
+    """A smooth field of shifts (3, D, H, W) in voxels, of low cost: choosing and smoothing in turn.
+
+    Args:
+        costs: (shifts, D, H, W).
+        seen: bool (D, H, W), where there is a choice; elsewhere the neighbours are followed.
+        radius: of the cube of shifts.
+    """
     cube = torch.tensor(shifts(radius), dtype=torch.float32)
-    count, *shape = costs.shape
-    flat = costs.reshape(count, -1)
+    flat = costs[:, seen]
     lengths = cube.square().sum(dim=1)[:, None]
-    # where all shifts cost the same (outside the lungs, beyond the border) none is the best
-    field = cube[(flat + TIE * lengths).argmin(dim=0)].T.reshape(3, *shape)
+    field = torch.zeros(3, *seen.shape)
+    # where all shifts cost the same (beyond the border) none is the best
+    field[:, seen] = cube[(flat + TIE * lengths).argmin(dim=0)].T
     for weight in COUPLING:
         field = box_mean(box_mean(field[None], 1), 1)[0]
         # |d - field|^2 without the part that is the same for every d
-        apart = lengths - 2 * cube @ field.reshape(3, -1)
-        field = cube[(flat + weight * apart).argmin(dim=0)].T.reshape(3, *shape)
+        apart = torch.addmm(lengths, cube, field[:, seen], alpha=-2)
+        field[:, seen] = cube[torch.add(flat, apart, alpha=weight).argmin(dim=0)].T
     return box_mean(box_mean(field[None], 1), 1)[0]
