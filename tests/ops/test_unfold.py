@@ -1,6 +1,6 @@
 import torch
 
-from lungmorph.ops import gaussian, smallest_determinant, unfold
+from lungmorph.ops import determinant_below, gaussian, smallest_determinant, unfold
 
 SPACING = (1.5, 1.5, 2.0)
 
@@ -42,3 +42,15 @@ def test_noise_of_any_size_is_unfolded() -> None:
     u = 6 * torch.randn(1, 3, 24, 24, 24, generator=torch.Generator().manual_seed(1))
     out, _ = unfold(u, SPACING)
     assert float(smallest_determinant(out, SPACING).min()) >= 0.05
+
+
+def test_the_quick_answer_is_the_full_one():
+    generator = torch.Generator().manual_seed(5)
+    for shape in ((2, 3, 9, 8, 7), (1, 3, 6, 1, 10)):
+        for size in (0.3, 0.8, 2.0):
+            u = torch.randn(shape, generator=generator) * size
+            full = smallest_determinant(u, SPACING)
+            for least in (0.05, 0.4):
+                assert torch.equal(determinant_below(u, SPACING, least), full < least)
+    assert bool((full < least).any())
+    assert bool((full >= least).any())

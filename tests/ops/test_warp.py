@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -92,3 +93,17 @@ def test_jacobian_in_mm_of_an_anisotropic_stretch() -> None:
     u[:, 1] = -0.1 * 1.3 * y[:, None]
     u[:, 2] = 0.5 * 2.5 * z[:, None, None]
     np.testing.assert_allclose(jacobian_determinant(u, spacing), 1.2 * 0.9 * 1.5, atol=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_do_not_change_what_is_read(threads: int) -> None:
+    generator = torch.Generator().manual_seed(3)
+    image = torch.rand(1, 2, 5, 6, 7, generator=generator)
+    points = torch.rand(1, 3, 5, 7, 3, generator=generator) * 2.4 - 1.2  # 105: odd
+    expected = F.grid_sample(image, points, padding_mode="border", align_corners=True)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        assert torch.equal(sample(image, points), expected)
+    finally:
+        torch.set_num_threads(before)

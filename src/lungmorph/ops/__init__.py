@@ -4,7 +4,7 @@ Convention, once for the package: fields are (B, 3, D, H, W), channels (x, y, z)
 function says millimetres; mapping p -> p + u(p); ``align_corners=True``.
 """
 
-from .jacobian import jacobian_determinant, smallest_determinant
+from .jacobian import determinant_below, jacobian_determinant, smallest_determinant
 from .local import box_mean, gaussian, normalize_locally
 from .sample import identity_points, sample, to_normalized
 from .unfold import unfold
@@ -13,6 +13,7 @@ from .warp import compose, integrate, invert, length, warp
 __all__ = [
     "box_mean",
     "compose",
+    "determinant_below",
     "gaussian",
     "identity_points",
     "integrate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import torch
@@ -30,24 +31,54 @@ def smallest_determinant(displacement: Tensor, spacing: tuple[float, float, floa
     between neighbours; all eight combinations of forward and backward differences being positive is
     the stricter condition (Karacali & Davatzikos 2004).
     """
-    sides = []
-    for axis, step in enumerate(spacing):
-        dim = 4 - axis
-        size = displacement.shape[dim]
-        if size == 1:
-            zero = torch.zeros_like(displacement)
-            sides.append((zero, zero))
-            continue
-        diff = displacement.diff(dim=dim) / step
-        ahead = torch.cat((diff, diff.narrow(dim, size - 2, 1)), dim=dim)
-        behind = torch.cat((diff.narrow(dim, 0, 1), diff), dim=dim)
-        sides.append((ahead, behind))
+    return _smallest([_sides(displacement, axis, step) for axis, step in enumerate(spacing)])
+
+
+def determinant_below(
+    displacement: Tensor, spacing: tuple[float, float, float], least: float
+) -> Tensor:
+    """Where :func:`smallest_determinant` is below ``least`` (0 to 1): bool (B, 1, D, H, W).
+
+    Much faster than asking it for all voxels: no singular value of I + G is less than 1 - |G|, so that
+    determinants are computed only where the gradient G is long.
+    """
+    sides = [_sides(displacement, axis, step) for axis, step in enumerate(spacing)]
+    longest = sum(torch.maximum(_squared(a), _squared(b)) for a, b in sides)
+    assert isinstance(longest, Tensor)
+    below = longest > (1 - least ** (1 / 3)) ** 2
+    item, _, k, j, i = below.nonzero().unbind(dim=1)
+    # the voxels in question as a row: (1, 3, 1, 1, N)
+    rows = [tuple(side[item, :, k, j, i].T[None, :, None, None] for side in pair) for pair in sides]
+    below[item, 0, k, j, i] = _smallest(rows)[0, 0, 0, 0] < least
+    return below
+
+
+def _sides(displacement: Tensor, axis: int, step: float) -> tuple[Tensor, Tensor]:
+    """Forward and backward differences along an axis of the lattice, each (B, 3, D, H, W)."""
+    dim = 4 - axis
+    size = displacement.shape[dim]
+    if size == 1:
+        zero = torch.zeros_like(displacement)
+        return zero, zero
+    diff = displacement.diff(dim=dim) / step
+    ahead = torch.cat((diff, diff.narrow(dim, size - 2, 1)), dim=dim)
+    behind = torch.cat((diff.narrow(dim, 0, 1), diff), dim=dim)
+    return ahead, behind
+
+
+def _smallest(sides: Sequence[tuple[Tensor, ...]]) -> Tensor:
     smallest = None
     for x, y, z in product(*sides):
         det = _determinant([x, y, z])
         smallest = det if smallest is None else torch.minimum(smallest, det)
     assert smallest is not None
     return smallest
+
+
+def _squared(vectors: Tensor) -> Tensor:
+    """Squared length, (B, 3, D, H, W) -> (B, 1, D, H, W)."""
+    x, y, z = vectors.unbind(dim=1)
+    return torch.addcmul(torch.addcmul(x * x, y, y), z, z)[:, None]
 
 
 def _gradients(displacement: Tensor, spacing: tuple[float, float, float]) -> list[Tensor]:

@@ -30,25 +30,20 @@ def sample(
     """
     if image.device.type != "cpu" or image.shape[0] > 1 or torch.get_num_threads() == 1:
         return F.grid_sample(image, points, mode=mode, padding_mode=padding, align_corners=True)
-    shape = points.shape[1:4]
-    parts = _parts(shape)
-    if parts == 1:
-        return F.grid_sample(image, points, mode=mode, padding_mode=padding, align_corners=True)
-    flat = points.reshape(parts, 1, 1, -1, 3)
+    shape, parts = points.shape[1:4], torch.get_num_threads()
+    flat = points.reshape(-1, 3)
+    count = len(flat)
+    if count % parts:
+        flat = F.pad(flat, (0, 0, 0, -count % parts))
     out = F.grid_sample(
         image.expand(parts, -1, -1, -1, -1),
-        flat,
+        flat.reshape(parts, 1, 1, -1, 3),
         mode=mode,
         padding_mode=padding,
         align_corners=True,
     )
-    return out[:, :, 0, 0].transpose(0, 1).reshape(1, image.shape[1], *shape)
-
-
-def _parts(shape: torch.Size | tuple[int, ...]) -> int:
-    """How many equal batch items the points divide into: at most the number of threads."""
-    count = shape[0] * shape[1] * shape[2]
-    return next((n for n in range(torch.get_num_threads(), 1, -1) if count % n == 0), 1)
+    flat_out = out[:, :, 0, 0].transpose(0, 1).reshape(image.shape[1], -1)
+    return flat_out[:, :count].reshape(1, image.shape[1], *shape)
 
 
 def identity_points(shape: tuple[int, int, int], like: Tensor) -> Tensor:

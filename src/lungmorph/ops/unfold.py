@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .jacobian import smallest_determinant
+from .jacobian import determinant_below
 from .local import gaussian
 
 
@@ -33,7 +33,7 @@ def unfold(
     out = displacement
     found = 0
     for turn in range(rounds):
-        bad = smallest_determinant(out, spacing) < least
+        bad = determinant_below(out, spacing, least)
         if turn == 0:
             found = int(bad.sum())
         if not bool(bad.any()):

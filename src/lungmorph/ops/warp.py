@@ -78,19 +78,36 @@ def invert(
         A residual that stays large marks places where no inverse was found. Where u folds there are
         several, and one of them may be found: look for folds with the Jacobian, not here.
     """
-    inverse = -displacement
-    miss = inverse + warp(displacement, inverse)
-    residual = length(miss)
+    found = [_inverted(field, iterations, tolerance) for field in displacement]
+    return torch.stack([inverse for inverse, _ in found]), torch.stack([miss for _, miss in found])
+
+
+def _inverted(field: Tensor, iterations: int, tolerance: float) -> tuple[Tensor, Tensor]:
+    """:func:`invert` of one field (3, D, H, W). Points that are done are not looked at again."""
+    shape = (field.shape[1], field.shape[2], field.shape[3])
+    home = identity_points(shape, field).reshape(-1, 3)
+    half = field.new_tensor([max(n - 1, 1) / 2 for n in shape[::-1]])
+
+    def missed(at: Tensor, inverse: Tensor) -> Tensor:
+        points = at + inverse.T / half
+        return inverse + sample(field[None], points[None, :, None, None])[0, :, :, 0, 0]
+
+    inverse = -field.reshape(3, -1)
+    miss = missed(home, inverse)
+    residual = length(miss[None])[0, 0]
     step = torch.ones_like(residual)
     for _ in range(iterations):
-        if float((residual > tolerance).float().mean()) <= 1e-4:
+        if int((residual > tolerance).sum()) <= 1e-4 * len(residual):
             break
-        trial = inverse - step * miss
-        trial_miss = trial + warp(displacement, trial)
-        trial_residual = length(trial_miss)
-        better = trial_residual < residual
-        inverse = torch.where(better, trial, inverse)
-        miss = torch.where(better, trial_miss, miss)
-        step = torch.where(better, step, step / 2)
-        residual = torch.where(better, trial_residual, residual)
-    return inverse, miss
+        # a little further than asked, for the points that wait for others
+        left = (residual > tolerance / 10).nonzero()[:, 0]
+        trial = inverse[:, left] - step[left] * miss[:, left]
+        trial_miss = missed(home[left], trial)
+        trial_residual = length(trial_miss[None])[0, 0]
+        better = trial_residual < residual[left]
+        step[left[~better]] /= 2
+        good = left[better]
+        inverse[:, good] = trial[:, better]
+        miss[:, good] = trial_miss[:, better]
+        residual[good] = trial_residual[better]
+    return inverse.reshape(field.shape), miss.reshape(field.shape)
