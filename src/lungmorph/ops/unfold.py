@@ -32,27 +32,48 @@ def unfold(
     """
     out = displacement
     found = 0
+    shape = tuple(displacement.shape[2:])
+    box = [
+        (0, n) for n in shape
+    ]  # where folds can be: everywhere, and then where something was changed
     for turn in range(rounds):
-        bad = determinant_below(out, spacing, least)
+        watched = _part(box)
+        bad = determinant_below(out[watched], spacing, least)
         if turn == 0:
             found = int(bad.sum())
         if not bool(bad.any()):
             return out, found
         sigma = 0.8 + turn / 8
         pad = 4 + round(4 * sigma)
-        # only the box around the trouble is touched
-        box: list[slice] = []
-        for dim in (2, 3, 4):
-            others = [d for d in (2, 3, 4) if d != dim]
-            hit = bad.any(dim=others[1]).any(dim=others[0])[0, 0].nonzero()
-            first, last = int(hit.min()), int(hit.max())
-            box.append(slice(max(0, first - pad), min(bad.shape[dim], last + 1 + pad)))
-        where = (slice(None), slice(None), *box)
+        inner = [
+            (max(0, a - pad), min(n, b + pad))
+            for (a, b), n in zip(_around(bad), bad.shape[2:], strict=True)
+        ]
+        near = bad[_part(inner)].float()
+        box = [(start + a, start + b) for (start, _), (a, b) in zip(box, inner, strict=True)]
         reach = 2 * (1 + turn // 10) + 1
-        near = F.max_pool3d(bad[where].float(), reach, stride=1, padding=reach // 2)
+        near = F.max_pool3d(near, reach, stride=1, padding=reach // 2)
         share = gaussian(near, sigma).clamp_max(1)
-        part = out[where]
+        part = out[_part(box)]
         if turn == 0:
             out = out.clone()
-        out[where] = part + share * (gaussian(part, sigma) - part)
+        out[_part(box)] = part + share * (gaussian(part, sigma) - part)
+        # the differences of a neighbour change too; and room for the next round
+        box = [
+            (max(0, a - 2 * pad), min(n, b + 2 * pad)) for (a, b), n in zip(box, shape, strict=True)
+        ]
     raise RuntimeError("the field still folds after smoothing")
+
+
+def _part(box: list[tuple[int, int]]) -> tuple[slice, ...]:
+    return (slice(None), slice(None), *(slice(a, b) for a, b in box))
+
+
+def _around(bad: Tensor) -> list[tuple[int, int]]:
+    """First and last + 1 of what is True in (1, 1, D, H, W), along each axis."""
+    ends = []
+    for dim in (2, 3, 4):
+        first, second = (d for d in (4, 3, 2) if d != dim)
+        hit = bad.any(dim=first).any(dim=second)[0, 0].nonzero()
+        ends.append((int(hit.min()), int(hit.max()) + 1))
+    return ends
