@@ -2,17 +2,21 @@
 
 from .anatomy import Anatomy, acquire, real_anatomy, thorax
 from .breathing import Breath, breathing_field, random_field
-from .pairs import SimulatedPair, simulate_pair
+from .pairs import Consolidation, SimulatedPair, simulate_pair
 from .randomness import Draw
 from .real_motion import Motion, fit_motion, load_motion
+from .series import PHASES, SimulatedSeries, simulate_series
 from .source import TrainingPairs
 
 __all__ = [
+    "PHASES",
     "Anatomy",
     "Breath",
+    "Consolidation",
     "Draw",
     "Motion",
     "SimulatedPair",
+    "SimulatedSeries",
     "TrainingPairs",
     "acquire",
     "breathing_field",
@@ -21,5 +25,6 @@ __all__ = [
     "random_field",
     "real_anatomy",
     "simulate_pair",
+    "simulate_series",
     "thorax",
 ]

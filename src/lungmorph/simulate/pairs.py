@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -41,6 +42,7 @@ def simulate_pair(
     blur_mm: float = 0.5,
     slice_thickness: float | None = None,
     conserve_mass: bool = True,
+    consolidation: Consolidation | None = None,
     fixed_grid: Grid | None = None,
     moving_crop: tuple[Sequence[int], Sequence[int]] | None = None,
     offset: Affine | None = None,
@@ -55,6 +57,8 @@ def simulate_pair(
         noise_hu, blur_mm, slice_thickness: of the scanner, independent noise in both scans.
         conserve_mass: where the lung is stretched it gets thinner: (HU + 1000) of the fixed lung is that
             of the moving one times det J. Vessels are spared.
+        consolidation: lung that holds air in the moving scan and none in the fixed one; its field is part
+            of ``displacement`` (see :func:`lungmorph.simulate.disease.collapsing`).
         fixed_grid: grid of the fixed scan, oblique if you like; the anatomy's by default.
         moving_crop: (start, size) in voxels (i, j, k) of the anatomy's grid: what the moving scan shows.
         offset: rigid motion of the moving scanner's frame: anatomy point p is at ``offset(p)`` there.
@@ -71,16 +75,10 @@ def simulate_pair(
     if not isinstance(displacement, DisplacementField):
         displacement = DisplacementField(displacement, anatomy.ct.grid)
     here = displacement.displacement_on(target)
+    fixed = moved(anatomy, here, conserve_mass, consolidation)
+
     points = world_points(target, device=here.data.device)
     mapped = points + here.data.movedim(0, -1)
-    fixed = sample_world(anatomy.ct.data[None], anatomy.ct.grid, mapped)[0]
-    inside = sample_world(
-        anatomy.lungs.data.float()[None], anatomy.lungs.grid, mapped, "nearest", 0.0
-    )
-    fixed_lungs = Volume(inside[0] > 0.5, target)
-    if conserve_mass:
-        fixed = with_density(fixed, fixed_lungs.data, here.jacobian().data)
-
     truth = (matrix_times_points(offset.matrix, mapped) - points).movedim(-1, 0).contiguous()
     moving, moving_lungs = anatomy.ct, anatomy.lungs
     if moving_crop is not None:
@@ -93,19 +91,58 @@ def simulate_pair(
         moving_lungs = moving_lungs.resample(moving_grid)
 
     field = DisplacementField(truth, target)
-    clean = Volume(fixed, target)
-    found = vessel_points(clean, fixed_lungs, draw, landmarks)
+    found = vessel_points(fixed.ct, fixed.lungs, draw, landmarks)
     seen = moving.grid.contains(field.apply(found).points)
     fixed_landmarks = Landmarks(found.points[seen], "fixed")
     return SimulatedPair(
-        acquire(clean, draw, noise_hu, blur_mm, slice_thickness),
+        acquire(fixed.ct, draw, noise_hu, blur_mm, slice_thickness),
         acquire(moving, draw, noise_hu, blur_mm, slice_thickness),
-        fixed_lungs,
+        fixed.lungs,
         moving_lungs,
         field,
         fixed_landmarks,
         field.apply(fixed_landmarks),
     )
+
+
+@dataclass(frozen=True)
+class Consolidation:
+    """Lung without air: ``share`` of every voxel (D, H, W), 0..1, on the grid of the anatomy it lies in.
+
+    ``tissue`` (D, H, W) is what its parenchyma then shows, HU; brighter vessels stay as they are.
+    """
+
+    share: Volume
+    tissue: Volume
+
+    def painted(self, image: Tensor, points: Tensor) -> Tensor:
+        """HU (D, H, W) of the anatomy at ``points`` (D, H, W, 3), LPS mm, with the airless part in it."""
+        both = torch.stack((self.share.data, self.tissue.data))
+        share, tissue = sample_world(both, self.share.grid, points)
+        return image + share * (torch.maximum(image, tissue) - image)
+
+
+def moved(
+    anatomy: Anatomy,
+    field: DisplacementField,
+    conserve_mass: bool = True,
+    consolidation: Consolidation | None = None,
+) -> Anatomy:
+    """The anatomy in another state, anatomy(x + u(x)) on the grid of the field u, without noise.
+
+    Other arguments as in :func:`simulate_pair`.
+    """
+    points = world_points(field.grid, device=field.data.device) + field.data.movedim(0, -1)
+    ct = sample_world(anatomy.ct.data[None], anatomy.ct.grid, points)[0]
+    inside = sample_world(
+        anatomy.lungs.data.float()[None], anatomy.lungs.grid, points, "nearest", 0.0
+    )
+    lungs = inside[0] > 0.5
+    if conserve_mass:
+        ct = with_density(ct, lungs, field.jacobian().data)
+    if consolidation is not None:
+        ct = consolidation.painted(ct, points)
+    return Anatomy(Volume(ct, field.grid), Volume(lungs, field.grid))
 
 
 def with_density(image: Tensor, lungs: Tensor, determinant: Tensor) -> Tensor:
