@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.evaluation.pairs import SHIFT, calls, shifting, write_rival, write_table
+from tests.evaluation.pairs import SHIFT, calls, write_rival, write_table
 from tests.replicas import dirlab, learn2reg
 from tests.replicas.nifti import lps
 
@@ -40,19 +40,6 @@ def call(*arguments: object) -> int:
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUNGMORPH_CACHE", str(tmp_path_factory.getbasetemp() / "cli-cache"))
-
-
-@pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A shift in the place of LungMorph's presets; what was asked for, and the shift to be had."""
-    asked: dict[str, Any] = {"shift": SHIFT}
-
-    def methods(presets: list[str], **options: Any) -> list[Any]:
-        asked.update(presets=presets, **options)
-        return [shifting(asked["shift"], f"lungmorph-{preset}") for preset in presets]
-
-    monkeypatch.setattr("lungmorph.evaluation.methods.lungmorph_methods", methods)
-    return asked
 
 
 def results(out: Path) -> dict[str, Any]:
