@@ -89,30 +89,38 @@ def train(
 
 
 def _check(settings: Any, folder: Path, as_json: bool) -> None:
-    from ..networks import build
+    from ..training.checkpoint import check_folder
     from ..training.data import plan
+    from ..training.data_config import Simulated
     from ..training.warm_start import first_network
 
-    first_network(settings)
+    check_folder(folder, settings)
+    network = first_network(settings)
     planned = plan(settings, folder)
-    parameters = sum(p.numel() for p in build(settings.model).parameters())
+    simulated = [source for source in settings.data.sources if isinstance(source, Simulated)]
     facts: dict[str, Any] = {
-        "parameters": parameters,
+        "parameters": sum(p.numel() for p in network.parameters()),
         "stages": [stage.name for stage in settings.stages],
         "training_pairs": sum(map(len, planned.train)),
         "training_patients": len({p.case.patient for part in planned.train for p in part}),
         "validation_pairs": [pair.name for pair in planned.validation],
+        "simulated": bool(simulated),
+        "simulated_validation_pairs": sum(source.validation.pairs for source in simulated),
         "judged_pairs": {group.name: len(group.pairs) for group in planned.judged},
     }
     if as_json:
         print_json(facts)
         return
     console = stdout()
-    console.print(f"{parameters:,} parameters; stages: {', '.join(facts['stages'])}")
-    console.print(
-        f"{facts['training_pairs']} pairs of {facts['training_patients']} patients on disk to train on,"
-        f" {len(planned.validation)} to validate on"
-    )
+    console.print(f"{facts['parameters']:,} parameters; stages: {', '.join(facts['stages'])}")
+    if planned.train:
+        console.print(
+            f"on disk: {facts['training_pairs']} pairs of {facts['training_patients']} patients to"
+            f" train on, {len(planned.validation)} pairs to validate on"
+        )
+    if simulated:
+        count = facts["simulated_validation_pairs"]
+        console.print(f"simulated: pairs without end to train on, {count} to validate on")
     for name, count in facts["judged_pairs"].items():
         console.print(f"judged on {count} pairs: {escape(name)}")
 
@@ -211,7 +219,11 @@ def _shown(
     if not shown:
         yield None, None
     elif not console.is_terminal:
-        yield _lines(), None
+        line = _now_and_then()
+        yield (
+            lambda status: line(f"{status.stage}: {_facts(status)}"),
+            lambda what, share: line(f"{what} ({share:.0%} of it)"),
+        )
     else:
         from rich.progress import BarColumn, TextColumn
 
@@ -233,17 +245,17 @@ def _shown(
             yield watch, progress
 
 
-def _lines(every_s: float = 60.0) -> Callable[[Status], None]:
+def _now_and_then(every_s: float = 60.0) -> Callable[[str], None]:
     import time
 
     last = [-every_s]
 
-    def watch(status: Status) -> None:
+    def line(text: str) -> None:
         if time.monotonic() - last[0] >= every_s:
             last[0] = time.monotonic()
-            print(f"{status.stage}: {_facts(status)}", file=sys.stderr, flush=True)
+            print(text, file=sys.stderr, flush=True)
 
-    return watch
+    return line
 
 
 def _facts(status: Status) -> str:

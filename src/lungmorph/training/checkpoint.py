@@ -16,6 +16,8 @@ from .config import TrainingConfig
 from .stopping import Criterion
 
 FORMAT_VERSION = 2
+#: Its name in the folder of a run.
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass
@@ -79,6 +81,28 @@ class State:
         }
         with replacing(path) as temporary:
             torch.save(content, temporary)
+
+
+def check_folder(folder: Path, config: TrainingConfig, resume: bool = True) -> None:
+    """Look at what is in a run's folder before anything is computed for it.
+
+    Raises:
+        InputError: it is a file; there is a run in it that is not to be resumed; its checkpoint is one
+            that :func:`read_checkpoint` refuses.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(folder, expected="the folder of a run", found="a file")
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return
+    if not resume:
+        raise InputError(
+            folder,
+            expected="a folder without a run in it",
+            found="a checkpoint",
+            do="resume it or name another folder",
+        )
+    read_checkpoint(path, config, torch.device("cpu"))
 
 
 def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def draw_curves(folder: Path) -> None:
     _line(folded, validation, "folded", "share of lung voxels with det J <= 0", "C3")
     for axes, label in ((loss, "loss"), (error, "error, mm"), (folded, "folding")):
         axes.set_ylabel(label)
-        for step in _stage_starts(train)[1:]:
+        for step in _stage_starts(validation or train)[1:]:
             axes.axvline(step, color="0.8", linewidth=1, zorder=0)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False)

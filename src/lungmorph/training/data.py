@@ -15,7 +15,7 @@ from .cases import CasePairs, opened, pairs_of
 from .config import TrainingConfig
 from .data_config import Cases, Simulated
 from .prepared import CasePair, load_pair, prepare_pairs
-from .simulated import held_out_pairs, training_pairs
+from .simulated import check, held_out_pairs, training_pairs
 from .source import Mixed, PairSource
 from .split import split_cases
 
@@ -86,6 +86,7 @@ def plan(config: TrainingConfig, folder: Path) -> Planned:
     learned: set[Path] = set()
     for source in config.data.sources:
         if not isinstance(source, Cases):
+            check(source)
             continue
         dataset = opened(source)
         learned.add(source.path.resolve())

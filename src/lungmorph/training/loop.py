@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..networks import RegistrationNetwork, save_model
 from .average import update_average
-from .checkpoint import Progress, State, read_checkpoint
+from .checkpoint import CHECKPOINT, Progress, State, check_folder, read_checkpoint
 from .config import TrainingConfig
 from .fabric import launched, summed
 from .outcome import Outcome
@@ -85,9 +85,10 @@ def run(
             found=str(config.batch),
         )
     folder = Path(folder)
+    check_folder(folder, config, resume)
     folder.mkdir(parents=True, exist_ok=True)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    trainer = _Trainer(config, source, validation, folder, resume, fabric, card)
+    trainer = _Trainer(config, source, validation, folder, fabric, card)
     trainer.watch = watch
     trainer.told_to_stop = lambda: (
         (deadline is not None and time.monotonic() >= deadline) or (stop is not None and stop())
@@ -109,7 +110,6 @@ class _Trainer:
         source: PairSource,
         validation: Sequence[Pair],
         folder: Path,
-        resume: bool,
         fabric: Fabric,
         card: dict[str, Any] | None,
     ) -> None:
@@ -117,19 +117,12 @@ class _Trainer:
         self.validation = Validation(fabric, config, validation)
         self.folder, self.card = folder, card or {}
         self.outcome: Outcome | None = None
-        self._checkpoint = folder / "checkpoint.pt"
+        self._checkpoint = folder / CHECKPOINT
         self.model = first_network(config).to(fabric.device)
         average = copy.deepcopy(self.model)
         self.state = State(self.model, average, None, None, Criterion(None, 0), Progress(), {})
         self._restored: dict[str, Any] = {}
         if self._checkpoint.exists():
-            if not resume:
-                raise InputError(
-                    folder,
-                    expected="a folder without a run in it",
-                    found="a checkpoint",
-                    do="resume it or name another folder",
-                )
             self._restore()
         fabric.barrier()
         step = self.state.progress.step
@@ -194,6 +187,8 @@ class _Trainer:
             if looked or time.monotonic() - saved >= 60 * self.config.checkpoint_minutes:
                 self._save()
                 saved = time.monotonic()
+        made = (progress.stage_step - first) * self.config.batch
+        log.info("stage %s: %.2f pairs/s", stage.name, made / (time.monotonic() - began))
         self._end(stage)
         return True
 

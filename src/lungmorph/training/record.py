@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ TRAIN_COLUMNS = (
 VALIDATION_COLUMNS = (
     "step", "stage", "levels", "loss", "error_mm", "start_mm", "lncc", "folded",
 )  # fmt: skip
+#: Least seconds between two drawings while a run goes on.
+CURVES_EVERY_S = 60.0
 
 
 class Record:
@@ -42,6 +45,7 @@ class Record:
 
     def __init__(self, folder: Path, config: TrainingConfig, step: int) -> None:
         self.folder = folder
+        self._drawn = time.monotonic()
         save_config(config, folder / "config.yaml")
         with replacing(folder / "versions.json") as temporary:
             temporary.write_text(json.dumps(versions() | {"seed": config.seed}, indent=2) + "\n")
@@ -73,6 +77,8 @@ class Record:
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(f"validation/{name}", value, step)
+        if time.monotonic() - self._drawn >= CURVES_EVERY_S:
+            self.curves()
 
     @property
     def shows_pictures(self) -> bool:
@@ -87,6 +93,7 @@ class Record:
     def curves(self) -> None:
         """Draw ``curves.png`` anew."""
         draw_curves(self.folder)
+        self._drawn = time.monotonic()
 
     def close(self) -> None:
         """Let go of all files."""

@@ -22,6 +22,8 @@ from .data_config import Augmentation, HeldOut, Simulated
 #: Added to the seed for patients that are invented for validation alone.
 _HELD_OUT = 1_000_003
 _WHERE = "data.sources: options of simulated pairs"
+#: The lattice that the default ``sizes`` of TrainingPairs are meant for.
+_USUAL_MM = inspect.signature(TrainingPairs).parameters["spacing_mm"].default
 #: Those of TrainingPairs that a config may set, with their defaults.
 _KNOWN = {
     name: parameter.default
@@ -80,6 +82,18 @@ class SimulatedPairs:
         return SimulatedPairs(replace(self._settings, factor=factor))
 
 
+def check(of: Simulated) -> None:
+    """Look at what can be wrong with a config's entry without reading an image.
+
+    Raises:
+        InputError: a file that is not there; an option that there is not, or of another type.
+    """
+    _options(of, _USUAL_MM)
+    for path in (*of.anatomies, *of.motions, *of.validation.anatomies, *of.validation.motions):
+        if not path.exists():
+            raise InputError(path, expected="a CT or a file of motion", found="no such file")
+
+
 def training_pairs(
     of: Simulated,
     seed: int,
@@ -98,7 +112,7 @@ def training_pairs(
         spacing_mm,
         _anatomies(of.anatomies),
         _motions(of.motions),
-        _options(of),
+        _options(of, spacing_mm),
         augmentation if of.augment else None,
         patch,
         device,
@@ -113,7 +127,7 @@ def held_out_pairs(
     held: HeldOut = of.validation
     if held.pairs == 0:
         return []
-    options = _options(of) | {"pool": held.pairs}
+    options = _options(of, spacing_mm) | {"pool": held.pairs}
     settings = _Settings(
         seed + _HELD_OUT,
         spacing_mm,
@@ -128,9 +142,11 @@ def held_out_pairs(
     return [source.pair(number) for number in range(held.pairs)]
 
 
-def _options(of: Simulated) -> dict[str, Any]:
+def _options(of: Simulated, spacing_mm: float) -> dict[str, Any]:
     """Arguments of :class:`TrainingPairs`; a value of another type than its default's is refused."""
-    out: dict[str, Any] = {"procedural": of.procedural, "sizes": _KNOWN["sizes"]}
+    # the usual sizes are those of a lattice of 4 mm: chests do not grow with the voxels
+    sizes = tuple(max(8, 8 * round(n * _USUAL_MM / spacing_mm / 8)) for n in _KNOWN["sizes"])
+    out: dict[str, Any] = {"procedural": of.procedural, "sizes": sizes}
     for name, value in of.options.items():
         if name not in _KNOWN:
             near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.5)

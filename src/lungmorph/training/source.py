@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -87,6 +88,12 @@ class _ByNumber(Dataset[Pair]):
         return self.source.pair(step)
 
 
+def _leave_signals_to_the_parent(number: int) -> None:
+    """Ctrl-C reaches workers too, whose pairs the last step still needs; a kill is to end them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def stream(source: PairSource, numbers: Sequence[int], workers: int = 0) -> Iterator[Pair]:
     """The pairs of these numbers, in order, made ahead by ``workers`` processes if any.
 
@@ -99,6 +106,7 @@ def stream(source: PairSource, numbers: Sequence[int], workers: int = 0) -> Iter
         batch_size=None,
         sampler=numbers,
         num_workers=workers,
+        worker_init_fn=_leave_signals_to_the_parent,
         # otherwise the loader draws from the global random state
         generator=torch.Generator().manual_seed(0),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from .checkpoint import check_folder
 from .config import TrainingConfig
 from .data import make_data, plan
 from .fabric import launched, left
@@ -58,8 +58,7 @@ def train(
         FloatingPointError: the loss is no longer finite; with what to try.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(folder, expected="the folder of a run", found="a file")
+    check_folder(folder, config, resume)
     first_network(config)
     planned = plan(config, folder)
     fabric = launched(config.device)
