@@ -2,6 +2,7 @@
 
 from .anatomy import Anatomy, acquire, real_anatomy, thorax
 from .breathing import Breath, breathing_field, random_field
+from .disease import Collapse, collapse, with_tumour
 from .pairs import Consolidation, SimulatedPair, simulate_pair
 from .randomness import Draw
 from .real_motion import Motion, fit_motion, load_motion
@@ -12,6 +13,7 @@ __all__ = [
     "PHASES",
     "Anatomy",
     "Breath",
+    "Collapse",
     "Consolidation",
     "Draw",
     "Motion",
@@ -20,6 +22,7 @@ __all__ = [
     "TrainingPairs",
     "acquire",
     "breathing_field",
+    "collapse",
     "fit_motion",
     "load_motion",
     "random_field",
@@ -27,4 +30,5 @@ __all__ = [
     "simulate_pair",
     "simulate_series",
     "thorax",
+    "with_tumour",
 ]

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ops import gaussian, sample, smallest_determinant
+from ..ops import gaussian, invert, length, sample, smallest_determinant
 from ..space import Affine, Grid, Volume
 from ..space.sampling import matrix_times_points, world_points
 from .affine import fitted_affine, random_affine
 from .anatomy import Anatomy, acquire, thorax
 from .breathing import Breath, breathing_field, lung_box, random_field, slide, without_folds
+from .disease import collapse as collapse_of
 from .pairs import density_of, with_density
 from .randomness import Draw
 from .real_motion import Motion
@@ -36,6 +37,8 @@ class TrainingPairs:
         mean_displacement: range of the mean displacement in the lung that is asked for, mm; one pair
             in eight goes up to 1.45 times the upper end.
         sizes: least and largest size of the lattice along an axis; sizes are multiples of 8.
+        collapse: share of pairs in which a part of a lung holds air in one scan only. The other pairs are
+            the same whatever the share.
         device: where the pairs are made.
     """
 
@@ -52,6 +55,7 @@ class TrainingPairs:
         prealigned: float = 0.75,
         mean_displacement: tuple[float, float] = (2.0, 14.0),
         sizes: tuple[int, int] = (56, 88),
+        collapse: float = 0.0,
         device: torch.device | str = "cpu",
     ) -> None:
         self.seed, self.spacing, self.device = seed, spacing_mm, device
@@ -60,6 +64,7 @@ class TrainingPairs:
         self.procedural = procedural if self.real else 1.0
         self.pool, self.renew_every = pool, renew_every
         self.prealigned, self.mean, self.sizes = prealigned, mean_displacement, sizes
+        self.collapse = collapse
         self._made: OrderedDict[int, Anatomy] = OrderedDict()
 
     def pair(self, step: int) -> dict[str, Tensor]:
@@ -90,9 +95,17 @@ class TrainingPairs:
         if prealigned:
             affine = fitted_affine(inside, field[:, lungs.data].T)
             start = affine.after(random_affine(draw, around, shift=4.0, scale=0.03, degrees=2.0))
-        left = matrix_times_points(start.inverse().matrix, mapped) - points
         pose = random_affine(draw, around, shift=0.0, scale=0.0, degrees=8.0)
         both = torch.stack((anatomy.ct.data, anatomy.lungs.data.float()))[None]
+        disease = Draw(self.seed, step, 6)
+        airless = None
+        if disease.chance(self.collapse):
+            matrix = anatomy.ct.grid.world_to_normalized_matrix @ pose.matrix
+            posed = sample(both[:, 1:], matrix_times_points(matrix, points)[None])[0, 0] > 0.5
+            airless = collapse_of(disease, Volume(posed, grid), check=False)
+            field = airless.after(field)
+            mapped = points + field.movedim(0, -1)
+        left = matrix_times_points(start.inverse().matrix, mapped) - points
         images: dict[str, Tensor] = {}
         for name, where in (("fixed", pose), ("moving", pose.after(start))):
             matrix = anatomy.ct.grid.world_to_normalized_matrix @ where.matrix
@@ -102,12 +115,15 @@ class TrainingPairs:
             mask = mask > 0.5
             if name == "fixed":
                 ct = with_density(ct, mask, density_of(field, grid.spacing))
+                if airless is not None:
+                    ct = airless.consolidation.painted(ct, mapped)
             images[name] = self._scanned(draw, Volume(ct, grid))
             images[name + "_mask"] = mask
         voxels = left / left.new_tensor(grid.spacing)
         out = {name: image[None, None] for name, image in images.items()}
         out["displacement"] = voxels.movedim(-1, 0)[None]
-        return _flipped(draw, out)
+        out = _flipped(draw, out)
+        return _exchanged(out) if airless is not None and disease.chance(0.5) else out
 
     # ------------------------------------------------------------ parts
 
@@ -203,6 +219,20 @@ def _nearest(mask: Volume, grid: Grid) -> Volume:
         index = np.clip(index, 0, mask.grid.size[axis] - 1).astype(np.int64)
         data = data.index_select(2 - axis, torch.as_tensor(index, device=data.device))
     return Volume(data, grid)
+
+
+def _exchanged(pair: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Fixed as moving and the other way round, if the motion can be inverted all over the lung."""
+    back, miss = invert(pair["displacement"], tolerance=1e-3)
+    if float(length(miss)[pair["moving_mask"]].max()) > 0.02:
+        return pair
+    return {
+        "fixed": pair["moving"],
+        "moving": pair["fixed"],
+        "fixed_mask": pair["moving_mask"],
+        "moving_mask": pair["fixed_mask"],
+        "displacement": back,
+    }
 
 
 def _flipped(draw: Draw, pair: dict[str, Tensor]) -> dict[str, Tensor]:
