@@ -1,0 +1,141 @@
+"""Configs as files: a base, overrides, and errors that a person can act on."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lungmorph.errors import InputError
+from lungmorph.training import load_config, save_config
+
+SMALL = """
+model:
+  kind: multilevel
+  levels:
+    - {downsamplings: 1, entry: [4], body: [4]}
+    - {downsamplings: 1, entry: [4], body: [4]}
+loss: {lncc: 1.0, diffusion: 0.5}
+stages:
+  - {name: one, levels: 1, max_steps: 5}
+  - {name: two, levels: 2, frozen: [0], max_steps: 5}
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_base_is_merged_by_key_and_lists_are_replaced(small: Path) -> None:
+    child = small.parent / "below" / "child.yaml"
+    child.parent.mkdir()
+    child.write_text(
+        "base: ../small.yaml\nloss: {diffusion: 2.0}\nstages: [{name: x, levels: 2, max_steps: 7}]\n"
+    )
+    found = load_config(child)
+    assert (found.loss.lncc, found.loss.diffusion) == (1.0, 2.0)
+    assert [stage.name for stage in found.stages] == ["x"]
+    assert len(found.model.levels) == 2
+
+
+def test_base_of_another_kind_of_network_leaves_nothing_behind(small: Path) -> None:
+    child = small.parent / "child.yaml"
+    child.write_text(
+        "base: small.yaml\nmodel: {kind: voxelmorph}\nstages: [{name: x, levels: 1, max_steps: 7}]\n"
+    )
+    assert load_config(child).model.kind == "voxelmorph"
+
+
+def test_bases_that_build_on_each_other_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("base: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("base: a.yaml\n")
+    with pytest.raises(InputError, match="base"):
+        load_config(tmp_path / "a.yaml")
+
+
+def test_overrides_reach_into_lists_and_sections_that_were_not_there(small: Path) -> None:
+    found = load_config(
+        small,
+        ["stages.1.max_steps=9", "device.precision=bf16-mixed", "data.augmentation.flip=0"],
+    )
+    assert [stage.max_steps for stage in found.stages] == [5, 9]
+    assert found.device.precision == "bf16-mixed"
+    assert found.data.augmentation.flip == 0
+
+
+def test_paths_in_a_file_start_at_the_file_and_in_an_override_where_one_stands(small: Path) -> None:
+    small.write_text(SMALL + "data: {sources: [{kind: cases, path: pairs}], cache: kept}\n")
+    found = load_config(small)
+    assert found.data.sources[0].path == small.parent / "pairs"
+    assert found.data.cache == small.parent / "kept"
+    assert load_config(small, ["data.sources.0.path=pairs"]).data.sources[0].path == Path("pairs")
+
+
+def test_what_is_saved_is_what_was_read(small: Path, tmp_path: Path) -> None:
+    found = load_config(small, ["seed=3"])
+    save_config(found, tmp_path / "out.yaml")
+    assert load_config(tmp_path / "out.yaml") == found
+    assert yaml.safe_load((tmp_path / "out.yaml").read_text())["seed"] == 3
+
+
+def test_stages_left_out_are_each_level_and_then_all(small: Path) -> None:
+    content = yaml.safe_load(SMALL)
+    del content["stages"]
+    small.write_text(yaml.safe_dump(content))
+    stages = load_config(small).stages
+    assert [(s.levels, s.frozen) for s in stages] == [(1, ()), (2, (0,)), (2, ())]
+    assert stages[2].weights == (0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("lernrate=1", "lernrate"),
+        ("los.lncc=1", "did you mean 'loss'"),
+        ("loss.lnc=1", "did you mean 'lncc'"),
+        ("stages.0.max_step=1", "did you mean 'max_steps'"),
+        ("model.levels.1.entri=[4]", "did you mean 'entry'"),
+        ("data.augmentation.degree=1", "did you mean 'degrees'"),
+        (
+            "data.sources=[{kind: cases, path: a, split: {validate: 1}}]",
+            "did you mean 'validation'",
+        ),
+        ("data.sources=[{kind: case, path: a}]", "case"),
+        ("device.precision=fp16", "'32-true', 'bf16-mixed' or '16-mixed', found 'fp16'"),
+        ("batch=0", "greater than or equal to 1, found 0"),
+        ("batch=two", "batch"),
+        ("stages.0.levels=4", "runs 4 levels of 2"),
+        ("stages.1.frozen=[0,1]", "at least one"),
+        ("stages.5.levels=1", "a place 0 to 1"),
+        ("loss.lncc=0", "must be above 0"),
+        ("seed", "KEY=VALUE"),
+        ("seed.x.y=1", "seed"),
+        ("seed=[1", "a YAML value"),
+        ("stages.0={levels: 1, max_steps: 1}", "name"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(small: Path, override: str, told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_config(small, [override])
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_config(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        load_config(tmp_path / "none.yaml")
+    for name, content in (("a", b"[1, 2]"), ("b", b"a: [1"), ("c", b"\xff\xfe\x00")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match="training config"):
+            load_config(tmp_path / name)
+
+
+def test_nothing_in_a_config_is_executed(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    path = tmp_path / "bad.yaml"
+    path.write_text(f"a: !!python/object/apply:pathlib.Path.touch [!!python/name:x {mark}]\n")
+    with pytest.raises(InputError, match="no YAML"):
+        load_config(path)
+    assert not mark.exists()
