@@ -13,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError
-from . import apply, data, demo, evaluate, info, register, train
+from . import apply, data, demo, evaluate, info, register, simulate, train
 
 OK, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 #: what Typer raises for a wrong option; its home has moved between versions
@@ -32,6 +32,7 @@ app.command("info")(info.info)
 app.command("demo")(demo.demo)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("simulate")(simulate.simulate)
 app.add_typer(data.data)
 
 

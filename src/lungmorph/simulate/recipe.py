@@ -1,0 +1,147 @@
+"""One patient after the other: what `lungmorph simulate` makes, by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import exp, log
+
+from torch import Tensor
+
+from ..errors import InputError
+from ..space import Grid
+from .anatomy import Anatomy, thorax
+from .breathing import Breath, breathing_field, random_field
+from .disease import collapse, with_tumour
+from .pairs import SimulatedPair, simulate_pair
+from .randomness import Draw
+from .real_motion import Motion
+from .series import SimulatedSeries, simulate_series
+
+#: Half the region that an invented patient is scanned in, mm.
+HALF_MM = (170.0, 130.0, 150.0)
+#: Fewer voxels along an axis cannot show lungs.
+LEAST_VOXELS = 16
+MOTIONS = ("breathing", "random")
+#: Of the diaphragm, and the largest of a random motion, where none is given: from quiet to deep, mm.
+_DEPTHS = (8.0, 32.0)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How patients are made. The same recipe and number give the same patient.
+
+    Args:
+        seed: of everything.
+        spacing: of invented patients, mm (x, y, z).
+        anatomy: of all patients, in inhale; invented ones, each another, if None.
+        motion: "breathing", "random", or a real motion from exhale to inhale.
+        depth_mm: motion of the diaphragm, or the largest of a random motion; drawn if None.
+        noise_hu, slice_thickness: of the scanner; see :func:`lungmorph.simulate.acquire`.
+        tumour_mm: mean radius of a mass in a lung.
+        collapse: share of the pairs in which a part of a lung is collapsed in the fixed scan.
+
+    Raises:
+        InputError: a value that is none of these; a grid too coarse to show lungs.
+    """
+
+    seed: int = 0
+    spacing: tuple[float, float, float] = (2.5, 2.5, 2.5)
+    anatomy: Anatomy | None = None
+    motion: str | Motion = "breathing"
+    depth_mm: float | None = None
+    noise_hu: float = 20.0
+    slice_thickness: float | None = None
+    tumour_mm: float | None = None
+    collapse: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.motion, str) and self.motion not in MOTIONS:
+            raise InputError("motion", expected=" or ".join(MOTIONS), found=repr(self.motion))
+        if self.depth_mm is not None and isinstance(self.motion, Motion):
+            raise InputError(
+                "depth",
+                expected="none with a real motion, which has its own",
+                found=f"{self.depth_mm:g} mm",
+            )
+        if not 0 <= self.collapse <= 1:
+            raise InputError("collapse", expected="a share, 0 to 1", found=f"{self.collapse:g}")
+        grid = self.grid
+        if min(grid.size) < LEAST_VOXELS:
+            raise InputError(
+                "grid of the scans",
+                expected=f"at least {LEAST_VOXELS} voxels along each axis",
+                found=str(grid),
+                do="ask for a finer spacing",
+            )
+
+    @property
+    def grid(self) -> Grid:
+        """Of all scans."""
+        if self.anatomy is not None:
+            return self.anatomy.ct.grid
+        return Grid.covering([-h for h in HALF_MM], HALF_MM, self.spacing)
+
+    def pair(self, number: int) -> SimulatedPair:
+        """Patient ``number``: exhale (fixed) and inhale (moving)."""
+        anatomy = self._patient(number)
+        field = self._motion(anatomy, number)
+        draw = Draw(self.seed, number, 34)
+        made = collapse(draw, anatomy.lungs) if draw.chance(self.collapse) else None
+        return simulate_pair(
+            anatomy,
+            field if made is None else made.after(field),
+            self._seed(number),
+            noise_hu=self.noise_hu,
+            slice_thickness=self.slice_thickness,
+            consolidation=made.consolidation if made else None,
+        )
+
+    def series(
+        self, number: int, progress: Callable[[str, float], None] | None = None
+    ) -> SimulatedSeries:
+        """Patient ``number`` in ten phases; ``progress`` is told (what, share done)."""
+        anatomy = self._patient(number)
+        return simulate_series(
+            anatomy,
+            self._motion(anatomy, number),
+            self._seed(number),
+            noise_hu=self.noise_hu,
+            slice_thickness=self.slice_thickness,
+            progress=progress,
+        )
+
+    # ------------------------------------------------------------ parts
+
+    def _seed(self, number: int) -> int:
+        return Draw(self.seed, number, 31).integer(0, 2**62)
+
+    def _patient(self, number: int) -> Anatomy:
+        anatomy = self.anatomy or thorax(self._seed(number), self.grid)
+        if self.tumour_mm is None:
+            return anatomy
+        try:
+            return with_tumour(anatomy, self.tumour_mm, self._seed(number))
+        except ValueError as error:
+            raise InputError(
+                "tumour", expected="a radius that fits into the lungs", found=str(error)
+            ) from error
+
+    def _motion(self, anatomy: Anatomy, number: int) -> Tensor:
+        grid = anatomy.ct.grid
+        if isinstance(self.motion, Motion):
+            return self.motion.field_on(grid, anatomy.lungs, keep_translation=False)
+        draw = Draw(self.seed, number, 33)
+        depth = self.depth_mm
+        if depth is None:
+            depth = exp(draw.uniform(*map(log, _DEPTHS)))
+        if self.motion == "random":
+            return random_field(draw, grid, depth)
+        breath = Breath(
+            diaphragm=depth,
+            front=depth * draw.uniform(0.15, 0.4),
+            sides=depth * draw.uniform(0.08, 0.22),
+            slide=draw.uniform(0.5, 1.0),
+            random=min(draw.uniform(1, 4), 0.2 * depth),
+        )
+        return breathing_field(draw, anatomy.lungs, breath)

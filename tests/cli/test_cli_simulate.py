@@ -1,0 +1,175 @@
+"""``lungmorph simulate`` as a user calls it, and what it writes read by others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from lungmorph.cli import main
+from lungmorph.datasets import open_dataset
+from lungmorph.simulate.recipe import Recipe
+from replicas import own
+
+
+def call(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    return int(left.value.code or 0)
+
+
+def array(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("simulated") / "pairs"
+    options = ("--seed", 3, "--spacing", "5x5x6", "--depth", 20, "--noise", 0, "--collapse", 0.5)
+    assert call("simulate", out, "--pairs", 2, *options) == 0
+    return out
+
+
+def test_pairs_are_a_dataset_that_is_right(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert call("data", "check", pairs / "dataset.csv", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [case["id"] for case in found["cases"]] == ["case-001", "case-002"]
+    for case in found["cases"]:
+        assert case["problems"] == []
+        assert case["in_lungs"] > 0.95
+        assert case["landmarks"] > 20
+        assert 2 < case["lde_before"]["mean"] < 25
+    patients = {case.patient for case in open_dataset(pairs).cases}
+    assert len(patients) == 2
+
+
+def test_simpleitk_warps_the_moving_scan_to_the_fixed_one_by_the_truth(pairs: Path) -> None:
+    for case in sorted(pairs.glob("case-*")):
+        fixed, moving = (sitk.ReadImage(str(case / f"{n}.nii.gz")) for n in ("fixed", "moving"))
+        truth = sitk.ReadImage(str(case / "truth.nii.gz"), sitk.sitkVectorFloat64)
+        transform = sitk.DisplacementFieldTransform(truth)
+        warped = sitk.Resample(moving, fixed, transform, sitk.sitkLinear, -1000.0)
+        lungs = array(case / "fixed_lungs.nii.gz") > 0
+        a, b, c = (sitk.GetArrayFromImage(i)[lungs].astype(float) for i in (fixed, warped, moving))
+        assert np.corrcoef(a, b)[0, 1] > 0.75 > np.corrcoef(a, c)[0, 1]
+        rows = np.loadtxt(case / "landmarks.csv", delimiter=",", skiprows=2)
+        there = np.array([transform.TransformPoint(row[:3].tolist()) for row in rows])
+        assert np.abs(there - rows[:, 3:]).max() < 1e-2
+
+
+def test_the_same_options_give_the_same_files(pairs: Path, tmp_path: Path) -> None:
+    options = ("--seed", 3, "--spacing", "5x5x6", "--depth", 20, "--noise", 0, "--collapse", 0.5)
+    assert call("simulate", tmp_path / "a", "--pairs", 1, *options) == 0
+    for name in ("fixed", "moving", "truth"):
+        again = array(tmp_path / "a" / "case-001" / f"{name}.nii.gz")
+        assert np.array_equal(again, array(pairs / "case-001" / f"{name}.nii.gz"))
+
+
+def test_a_series_is_read_as_ten_phases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--spacing", 6, "--motion", "random", "--depth", 15, "--tumour", 20)
+    assert call("simulate", tmp_path / "s", "--series", 1, *options) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("1 4D CT of ten phases, 57x44x50 voxels of 6x6x6 mm")
+    assert said[-1] == f"  lungmorph evaluate {tmp_path}/s/dataset.csv -o RESULT"
+    (case,) = open_dataset(tmp_path / "s").cases
+    assert case.problems == ()
+    assert (case.fixed, case.moving, len(case.scans)) == ("T00", "T50", 10)
+    assert [scan.percent for scan in case.scans] == list(range(0, 100, 10))
+    between = case.landmarks("T20", "T70")
+    assert between is not None
+    truth = sitk.DisplacementFieldTransform(
+        sitk.ReadImage(str(tmp_path / "s" / "case-001" / "truth.nii.gz"), sitk.sitkVectorFloat64)
+    )
+    first, last = case.landmarks("T00", "T50") or pytest.fail("no landmarks")
+    there = np.array([truth.TransformPoint(p) for p in first.points.tolist()])
+    assert np.linalg.norm(there - last.points, axis=1).max() < 0.02
+
+
+def test_dirlabs_layout_is_read_back_to_the_truth(tmp_path: Path) -> None:
+    out = tmp_path / "4DCT"
+    options = ("--spacing", "5x5x6", "--seed", 8, "--depth", 24, "--layout", "dirlab")
+    assert call("simulate", out, "--series", 1, *options) == 0
+    recipe = Recipe(seed=8, spacing=(5.0, 5.0, 6.0), depth_mm=24.0)
+    grid = recipe.grid
+    dataset = open_dataset(out, "dirlab-4dct", size=grid.size, spacing=grid.spacing)
+    (case,) = dataset.cases
+    assert case.problems == ()
+    series = recipe.series(0)
+    for scan, phase in ((case.scan("T00"), 0), (case.scan("T40"), 4)):
+        assert float((scan.load().data - series.phases[phase].data).abs().max()) <= 0.51
+    first, last = case.landmarks("T00", "T50") or pytest.fail("no landmarks")
+    assert len(first) > 40
+    # the files begin at 0 mm; points of T00 are voxel centres, those of T50 are rounded to them
+    there = series.truth("T00", "T50").apply(first.points + grid.origin) - grid.origin
+    assert (np.abs(there - last.points) <= np.array(grid.spacing) / 2 + 0.02).all()
+    assert np.linalg.norm(first.points - last.points, axis=1).mean() > 3
+
+
+def test_a_real_ct_and_a_real_motion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own.write(tmp_path / "ct.nii.gz", own.chest(1))
+    own.write_mask(tmp_path / "m.nii.gz")
+    rng = np.random.default_rng(1)
+    points = rng.uniform(20, 150, (200, 3))
+    moved = points + (0, 0, -4) * (points[:, 2:] < 90)
+    np.savetxt(tmp_path / "k.csv", np.hstack([points, moved]), delimiter=",")
+    options = ("--anatomy", tmp_path / "ct.nii.gz", "--anatomy-mask", tmp_path / "m.nii.gz")
+    motion = ("--motion", tmp_path / "k.csv", "--json")
+    assert call("simulate", tmp_path / "o", "--pairs", 1, *options, *motion) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["spacing"] == [6.0, 6.0, 6.5]  # its own
+    assert 1 < made["motion_mm"]["mean"] < 12
+    assert open_dataset(tmp_path / "o").cases[0].patient == "ct"
+    # read where it lies: the moving scan is the CT
+    image = sitk.ReadImage(str(tmp_path / "o" / "case-001" / "moving.nii.gz"))
+    original = sitk.ReadImage(str(tmp_path / "ct.nii.gz"))
+    same = sitk.Resample(original, image)
+    lungs = array(tmp_path / "o" / "case-001" / "moving_lungs.nii.gz") > 0
+    off = sitk.GetArrayFromImage(image).astype(float) - sitk.GetArrayFromImage(same)
+    assert abs(np.median(off[lungs])) < 15
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "--pairs N or --series N, found neither"),
+        (("--pairs", 1, "--series", 1), "--pairs N or --series N, found both"),
+        (("--pairs", 0), "--pairs"),
+        (("--pairs", 1, "--motion", "breath"), "breathing, random or a CSV"),
+        (("--pairs", 1, "--motion", "gone.csv"), "gone.csv: expected a table of keypoints"),
+        (("--pairs", 1, "--spacing", "2x2"), "one number or three"),
+        (("--pairs", 1, "--spacing", "nan"), "one number or three"),
+        (("--pairs", 1, "--spacing", 20), "at least 16 voxels along each axis"),
+        (("--pairs", 1, "--layout", "dirlab"), "--series"),
+        (("--series", 1, "--collapse", 0.5), "--pairs"),
+        (("--pairs", 1, "--collapse", 1.5), "a share, 0 to 1"),
+        (("--pairs", 1, "--anatomy", "gone.nii.gz"), "gone.nii.gz"),
+        (("--pairs", 1, "--anatomy-mask", "gone.nii.gz"), "--anatomy"),
+        (("--pairs", 1, "--spacing", 8, "--tumour", 200), "a radius that fits into the lungs"),
+    ],
+)
+def test_bad_options_are_one_line_and_leave_nothing(
+    options: tuple[object, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("simulate", tmp_path / "out", *options) == 2
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert len(shown.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lungs_that_are_empty_and_folders_that_exist_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own.write(tmp_path / "ct.nii.gz", own.chest(1))
+    empty = sitk.ReadImage(str(tmp_path / "ct.nii.gz")) * 0
+    sitk.WriteImage(empty, str(tmp_path / "m.nii.gz"))
+    options = ("--anatomy", tmp_path / "ct.nii.gz", "--anatomy-mask", tmp_path / "m.nii.gz")
+    assert call("simulate", tmp_path / "o", "--pairs", 1, *options) == 2
+    assert "m.nii.gz: expected a mask, found no voxel above 0" in capsys.readouterr().err
+    (tmp_path / "there").mkdir()
+    assert call("simulate", tmp_path / "there", "--pairs", 1) == 2
+    assert "expected a new output folder" in capsys.readouterr().err
