@@ -1,0 +1,168 @@
+"""One registration looked at from all sides: figures, regions, checks, verdict. Whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..evaluation.judge import judge
+from ..measures import folding
+from ..space import DisplacementField, Landmarks, Transform, Volume
+from .checks import Verdict, check_all
+from .regions import lung_regions
+from .tolerances import Tolerance, load_tolerances
+from .ventilation import RegionVentilation, regional
+
+AIR_HU = -1024.0
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What was found.
+
+    Attributes:
+        verdict: of the checks.
+        figures: as :func:`lungmorph.evaluation.judge.judge` gives them.
+        regions: by name: folding and determinants of each part of the lung, predicted error if there is one.
+        ventilation: by name of the region, and "all"; for research.
+        jacobian: det of the mapping on the fixed grid.
+    """
+
+    verdict: Verdict
+    figures: dict[str, Any]
+    regions: dict[str, dict[str, Any]]
+    ventilation: dict[str, RegionVentilation]
+    jacobian: Volume
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready: what ``quality.json`` holds."""
+        return {
+            **self.verdict.as_dict(),
+            "figures": self.figures,
+            "regions": self.regions,
+            "ventilation": {name: row.as_dict() for name, row in self.ventilation.items()},
+        }
+
+
+def assess(
+    fixed: Volume,
+    moving: Volume,
+    fixed_lungs: Volume,
+    moving_lungs: Volume,
+    transform: Transform,
+    *,
+    landmarks: tuple[Landmarks, Landmarks] | None = None,
+    backward: Transform | None = None,
+    predicted_mm: Volume | None = None,
+    tolerances: Mapping[str, Tolerance] | None = None,
+) -> Assessment:
+    """All figures of a registration, and what they mean.
+
+    Args:
+        fixed, moving: CTs, HU, any geometry.
+        fixed_lungs, moving_lungs: masks, on any grids.
+        transform: fixed to moving points, LPS mm.
+        landmarks: (fixed, moving), LPS mm.
+        backward: moving to fixed, from a registration of the swapped pair.
+        predicted_mm: predicted error on the fixed grid.
+        tolerances: see :func:`.tolerances.load_tolerances`.
+
+    Raises:
+        InputError: no lung in a mask, or displacements that are no numbers.
+    """
+    figures = judge(
+        fixed,
+        moving,
+        fixed_lungs,
+        moving_lungs,
+        transform,
+        landmarks=landmarks,
+        backward=backward,
+    )
+    grid = fixed.grid
+    lungs = fixed_lungs if fixed_lungs.grid.same_as(grid) else fixed_lungs.resample(grid)
+    parts = lung_regions(Volume(lungs.data > 0, grid))
+    field = transform.displacement_on(grid)
+    jacobian = field.jacobian()
+    regions = {name: _region(part, jacobian, predicted_mm) for name, part in parts.items()}
+    checked = tolerances or load_tolerances()
+    values, reasons = _values(figures, regions, predicted_mm, lungs.data > 0)
+    voxel = max(max(fixed.grid.spacing), max(moving.grid.spacing))
+    return Assessment(
+        verdict=check_all(values, reasons, checked, voxel),
+        figures=figures,
+        regions=regions,
+        ventilation=regional(fixed.data, _warped(moving, field), jacobian, parts),
+        jacobian=jacobian,
+    )
+
+
+def _region(part: NDArray[np.bool_], jacobian: Volume, predicted: Volume | None) -> dict[str, Any]:
+    inside = torch.from_numpy(part)
+    low, high = np.percentile(jacobian.data[inside].numpy(), (1, 99))
+    found = asdict(folding(jacobian.data, inside))
+    found |= {
+        "p1": float(low),
+        "p99": float(high),
+        "ml": part.sum() * jacobian.grid.voxel_volume / 1e3,
+    }
+    if predicted is not None:
+        errors = predicted.data[inside].numpy()
+        found["predicted_mm"] = {
+            "mean": float(errors.mean()),
+            "p95": float(np.percentile(errors, 95)),
+        }
+    return found
+
+
+def _values(
+    figures: dict[str, Any],
+    regions: dict[str, dict[str, Any]],
+    predicted: Volume | None,
+    lungs: Tensor,
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """The checked figures by name, and what there is to say about them."""
+    marks = figures["landmarks"]
+    after = marks["after"]["continuous"] if marks else {}
+    consistency = figures["inverse_consistency_mm"]
+    lowest = min(regions, key=lambda name: regions[name]["p1"])
+    highest = max(regions, key=lambda name: regions[name]["p99"])
+    values = {
+        "landmark_error_mm": after.get("mean"),
+        "landmark_p95_mm": after.get("p95"),
+        "predicted_error_mm": None
+        if predicted is None
+        else float(np.percentile(predicted.data[lungs].numpy(), 95)),
+        "inverse_consistency_mm": consistency["mean"] if consistency else None,
+        "surface_mm": figures["overlap"]["surface_mean_mm"],
+        "dice": figures["overlap"]["dice_after"],
+        "folded_percent": figures["folding"]["percent"],
+        "jacobian_low": regions[lowest]["p1"],
+        "jacobian_high": regions[highest]["p99"],
+        "outside_percent": figures["folding"]["outside_field_percent"],
+    }
+    reasons = {"jacobian_low": lowest, "jacobian_high": highest}
+    if not marks:
+        reasons["landmark_error_mm"] = reasons["landmark_p95_mm"] = "no landmarks were given"
+    if predicted is None:
+        reasons["predicted_error_mm"] = "it was not asked for"
+    if consistency is None:
+        reasons["inverse_consistency_mm"] = "there is no registration of the swapped pair"
+    if figures["overlap"]["surface_mean_mm"] is None:
+        reasons["surface_mm"] = "the warped mask is empty"
+    folded = {name: row["voxels"] for name, row in regions.items() if row["voxels"]}
+    if folded:
+        reasons["folded_percent"] = ", ".join(
+            f"{count} in {name}" for name, count in folded.items()
+        )
+    return values, reasons
+
+
+def _warped(moving: Volume, field: DisplacementField) -> Tensor:
+    return field.warp(moving, field.grid, fill=AIR_HU).data

@@ -1,0 +1,110 @@
+"""Ventilation from the Jacobian: how much each place of the lung grows. For research, not for diagnosis.
+
+The specific volume change of a place is det J - 1 (Reinhardt et al. 2008): the air that comes in, as a share of the
+volume that was there. Corrected for mass, the volume that counts is that of the air alone: tissue does not change,
+so that of a voxel of density d (g/ml, air 0) only 1 - d is air (Guerrero et al. 2006, for HU).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..space import Volume
+
+#: Share of air below which a voxel is a vessel or a consolidation, and its change of air says nothing.
+LEAST_AIR = 0.1
+
+
+@dataclass(frozen=True)
+class RegionVentilation:
+    """Of one part of the lung.
+
+    Attributes:
+        fixed_ml, moving_ml: volume on both sides.
+        volume_change_percent: of the moving against the fixed side.
+        air_change_percent: of the air in it; None where there is hardly any.
+        mass_change_percent: of the tissue in it; far from 0 means blood, contrast, collapse, or an error.
+        sd: of det J over the region.
+    """
+
+    fixed_ml: float
+    moving_ml: float
+    volume_change_percent: float
+    air_change_percent: float | None
+    mass_change_percent: float | None
+    sd: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def specific_volume_change(jacobian: Volume, lungs: Tensor) -> Volume:
+    """det J - 1 in the lung, 0 outside: positive where the moving side is larger."""
+    return Volume(torch.where(lungs, jacobian.data - 1, 0.0), jacobian.grid)
+
+
+def air_volume_change(
+    fixed: Tensor, warped: Tensor, jacobian: Volume, lungs: Tensor
+) -> tuple[Volume, Tensor]:
+    """Change of the air of a place as a share of its volume on the fixed side, mL of air per mL.
+
+    Args:
+        fixed, warped: HU (D, H, W) on the grid of the Jacobian: the fixed scan and the moving one warped onto it.
+        jacobian: det J on that grid.
+        lungs: bool (D, H, W).
+
+    Returns:
+        warped air x det J - fixed air, 0 outside the lung; and where it is known (enough air on a side).
+    """
+    air_fixed, air_warped = air_share(fixed), air_share(warped)
+    known = lungs & ((air_fixed > LEAST_AIR) | (air_warped > LEAST_AIR))
+    change = air_warped * jacobian.data - air_fixed
+    return Volume(torch.where(known, change, 0.0), jacobian.grid), known
+
+
+def air_share(hu: Tensor) -> Tensor:
+    """Share of air of a voxel, 0 to 1: -HU / 1000."""
+    return (-hu / 1000).clamp(0, 1)
+
+
+def regional(
+    fixed: Tensor,
+    warped: Tensor,
+    jacobian: Volume,
+    regions: dict[str, NDArray[np.bool_]],
+) -> dict[str, RegionVentilation]:
+    """A row for every region, and "all" for them together.
+
+    Args:
+        fixed, warped: HU (D, H, W) on the grid of the Jacobian.
+        jacobian: det J on that grid.
+        regions: masks (D, H, W) on that grid.
+    """
+    whole = np.any(list(regions.values()), axis=0)
+    ml = jacobian.grid.voxel_volume / 1000
+    det = jacobian.data.double().numpy()
+    air = air_share(fixed).double().numpy(), air_share(warped).double().numpy() * det
+    mass = 1 - air_share(fixed).double().numpy(), (1 - air_share(warped).double().numpy()) * det
+    return {
+        name: RegionVentilation(
+            fixed_ml=float(part.sum() * ml),
+            moving_ml=float(det[part].sum() * ml),
+            volume_change_percent=100 * float(det[part].mean() - 1),
+            air_change_percent=_change(air[0][part], air[1][part]),
+            mass_change_percent=_change(mass[0][part], mass[1][part]),
+            sd=float(det[part].std()),
+        )
+        for name, part in {**regions, "all": whole}.items()
+    }
+
+
+def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> float | None:
+    total = float(before.sum())
+    return None if total < 0.01 * len(before) else 100 * (float(after.sum()) / total - 1)

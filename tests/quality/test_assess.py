@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from lungmorph.quality import assess, lung_regions
+from lungmorph.space import DisplacementField, Grid, Volume
+
+TURN = Rotation.from_euler("xyz", [9, -7, 200], degrees=True).as_matrix()
+#: Oblique and anisotropic, stored so that the first axis runs to the patient's right.
+GRID = Grid((40, 30, 32), (6.0, 7.0, 8.0), (120.0, 90.0, -300.0), tuple(map(tuple, TURN)))
+
+
+def world():
+    k, j, i = np.meshgrid(*(np.arange(n) for n in GRID.shape), indexing="ij")
+    return GRID.to_world(np.stack([i, j, k], -1))
+
+
+def two_lungs():
+    at = world() - GRID.center
+    left = (((at - [55, 0, 0]) / [40, 60, 95]) ** 2).sum(-1) < 1
+    right = (((at - [-55, 0, 0]) / [45, 60, 95]) ** 2).sum(-1) < 1
+    return left, right
+
+
+def test_regions_are_sides_and_thirds_of_the_patient():
+    left, right = two_lungs()
+    found = lung_regions(Volume(torch.from_numpy(left | right), GRID))
+    assert set(found) == {
+        f"{s} {t}" for s in ("left", "right") for t in ("lower", "middle", "upper")
+    }
+    at = world() - GRID.center
+    for name, part in found.items():
+        side, third = name.split()
+        assert not (part & (right if side == "left" else left)).any()
+        z = at[part][:, 2].mean()
+        assert z == pytest.approx({"lower": -60, "middle": 0, "upper": 60}[third], abs=14)
+    total = sum(part.astype(int) for part in found.values())
+    np.testing.assert_array_equal(total, (left | right).astype(int))
+
+
+def test_one_lung_is_not_given_a_side():
+    left, _ = two_lungs()
+    assert {n.split()[0] for n in lung_regions(Volume(torch.from_numpy(left), GRID))} == {"lung"}
+
+
+@pytest.fixture(scope="module")
+def stretched():
+    """The moving lungs are the fixed ones stretched by 1.2 along the patient's z, their mass kept."""
+    left, right = two_lungs()
+    lungs = left | right
+    at = world() - GRID.center
+    noise = np.random.default_rng(0).normal(0, 20, lungs.shape)
+    fixed = np.where(lungs, -800.0, 40.0) + noise
+    shift = np.zeros((3, *lungs.shape), np.float32)
+    shift[2] = 0.2 * at[..., 2]
+    back = at / [1, 1, 1.2]
+    inside = [
+        (((back - [s * 55, 0, 0]) / [w, 60, 95]) ** 2).sum(-1) < 1 for s, w in ((1, 40), (-1, 45))
+    ]
+    moving_lungs = inside[0] | inside[1]
+    moving = np.where(moving_lungs, -1000 + 200 / 1.2, 40.0)
+    volumes = [Volume(torch.from_numpy(a).float(), GRID) for a in (fixed, moving)]
+    masks = [Volume(torch.from_numpy(a), GRID) for a in (lungs, moving_lungs)]
+    transform = DisplacementField(torch.from_numpy(shift), GRID)
+    return volumes, masks, transform, assess(*volumes, *masks, transform)
+
+
+def test_volume_air_and_mass_of_a_known_stretch(stretched):
+    found = stretched[3]
+    row = found.ventilation["all"]
+    assert row.fixed_ml == pytest.approx(4 / 3 * np.pi * 60 * 95 * 85 / 1000, rel=0.02)
+    assert row.volume_change_percent == pytest.approx(20.0, abs=0.1)
+    assert row.moving_ml == pytest.approx(1.2 * row.fixed_ml, rel=1e-3)
+    # 1.2 (1 - 0.2 / 1.2) / 0.8 = 1.25: all that is new is air
+    inner = found.ventilation["left middle"]
+    assert inner.air_change_percent == pytest.approx(25.0, abs=3)
+    assert abs(inner.mass_change_percent) < 12
+
+
+def test_a_good_one_is_good_but_for_what_is_not_known(stretched):
+    found = stretched[3]
+    verdicts = {check.name: check.verdict for check in found.verdict.checks}
+    assert verdicts["folded_percent"] == verdicts["dice"] == verdicts["jacobian_high"] == "pass"
+    assert verdicts["landmark_error_mm"] == verdicts["inverse_consistency_mm"] == "not computed"
+    assert found.verdict.verdict == "review"
+    for row in found.regions.values():
+        assert (row["p1"], row["p99"]) == pytest.approx((1.2, 1.2), abs=1e-3)
+
+
+def test_a_fold_is_found_in_its_region(stretched):
+    volumes, masks, transform, _ = stretched
+    data = transform.data.clone()
+    at = torch.from_numpy(world() - GRID.center)
+    spot = (at - torch.tensor([55.0, 0.0, 60.0])).square().sum(-1) < 20**2
+    data[2][spot] -= 40.0
+    found = assess(*volumes, *masks, DisplacementField(data, GRID))
+    folded = {name for name, row in found.regions.items() if row["voxels"]}
+    assert "left upper" in folded
+    assert not any(name.startswith("right") for name in folded)
+    assert found.verdict.verdict == "fail"
+    assert any("left upper" in why for why in found.verdict.why)
+
+
+def test_a_predicted_error_counts(stretched):
+    volumes, masks, transform, _ = stretched
+    error = torch.zeros(GRID.shape)
+    error[torch.from_numpy(two_lungs()[0])] = 9.0
+    found = assess(*volumes, *masks, transform, predicted_mm=Volume(error, GRID))
+    assert found.regions["left lower"]["predicted_mm"]["mean"] == pytest.approx(9.0)
+    assert found.regions["right lower"]["predicted_mm"]["p95"] == 0.0
+    assert found.verdict.verdict == "fail"
