@@ -124,14 +124,14 @@ def test_mass_is_kept_by_tissue_that_thins_as_it_is_stretched(pair) -> None:
 
 def test_similarity_looks_at_the_moving_image_warped(pair) -> None:
     output = smooth(3, 1.0, 5)
-    warped = read(pair["moving"][0].numpy(), places() + output[0].numpy())
-    alike = pair | {"fixed": torch.as_tensor(warped[None], dtype=torch.float32)}
+    moving = torch.rand(1, 1, *SHAPE, generator=torch.Generator().manual_seed(8))
+    warped = read(moving[0].numpy(), places() + output[0].numpy())
+    fixed = torch.as_tensor(warped[None], dtype=torch.float32)
+    alike = pair | {"moving": moving, "fixed": fixed}
     for weights in (only(lncc=1.0), only(mind=1.0)):
-        # what is left is the floor of flat windows
-        least = loss_of(weights, output, alike)
-        assert least < 0.05
-        assert loss_of(weights, output, pair) > 3 * least
-        assert loss_of(weights, -output, alike) > 3 * least
+        assert loss_of(weights, output, alike) < 0.01
+        assert loss_of(weights, -output, alike) > 0.04
+        assert loss_of(weights, output, pair) > 0.04
 
 
 def test_regularity_is_that_of_the_field(pair) -> None:

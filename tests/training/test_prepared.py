@@ -1,0 +1,170 @@
+"""Pairs of real scans, prepared: all pairs of phases, their lattice, their landmarks, what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.replicas import own
+from tests.training.made import SIZE, SPACING, write_dirlab, write_table
+
+from lungmorph.datasets import open_dataset
+from lungmorph.errors import InputError
+from lungmorph.space import Affine
+from lungmorph.training import TrainingConfig
+from lungmorph.training.cases import CasePairs, pairs_of
+from lungmorph.training.data import plan
+from lungmorph.training.data_config import Augmentation
+from lungmorph.training.prepared import load_pair, prepare_pairs
+
+MODEL = {
+    "kind": "multilevel",
+    "spacing_mm": 8.0,
+    "levels": [{"downsamplings": 1, "entry": [4], "body": [4]}],
+}
+
+
+@pytest.fixture
+def no_alignment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests whose subject it is not: it takes seconds."""
+    monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
+
+
+def planned(folder: Path, *sources: dict, judge: tuple = (), **model: object):
+    return plan(
+        TrainingConfig(model=MODEL | model, data={"sources": sources, "judge": judge}), folder
+    )
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_table(tmp_path_factory.mktemp("table"), patients=4, visits=2)
+
+
+@pytest.fixture(scope="module")
+def breathing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dirlab(tmp_path_factory.mktemp("dirlab") / "DIR-Lab", (1, 2))
+
+
+def test_all_ordered_pairs_of_the_phases_of_the_training_patients(
+    breathing: Path, tmp_path: Path
+) -> None:
+    options = {"size": list(SIZE), "spacing": list(SPACING)}
+    source = {"kind": "cases", "path": breathing, "reader": "dirlab-4dct", "options": options}
+    found = planned(tmp_path, source | {"split": {"validation": ["case2"]}})
+    names = {(p.fixed, p.moving) for p in found.train[0]}
+    phases = [f"T{n:02d}" for n in range(0, 100, 10)]
+    assert names == {(a, b) for a in phases for b in phases if a != b}
+    assert len(found.train[0]) == 90
+    assert {p.case.id for p in found.train[0]} == {"case1"}
+    assert [(p.case.id, {p.fixed, p.moving}) for p in found.validation] == [
+        ("case2", {"T00", "T50"})
+    ]
+    default = planned(tmp_path, source | {"split": {"validation": ["case2"]}, "pairs": "default"})
+    assert {frozenset((p.fixed, p.moving)) for p in default.train[0]} == {frozenset(("T00", "T50"))}
+    assert len(default.train[0]) == 2
+
+
+def test_visits_of_one_patient_stay_together(table: Path, tmp_path: Path) -> None:
+    source = {"kind": "cases", "path": table, "split": {"validation": 0.25, "test": 0.25}}
+    found = planned(tmp_path, source)
+    groups = [found.train[0], found.validation, found.judged[0].pairs]
+    patients = [{p.case.patient for p in group} for group in groups]
+    assert [len(p) for p in patients] == [2, 1, 1]
+    assert len(set.union(*patients)) == 4
+    assert [len(g) for g in groups] == [8, 2, 2]
+
+
+def test_prepared_pair_is_the_scans_on_the_lattice_with_landmarks_in_their_place(
+    table: Path, tmp_path: Path
+) -> None:
+    dataset = open_dataset(table)
+    (pair,) = pairs_of(dataset.cases[:1], "one", 8.0, tmp_path)
+    prepare_pairs([pair], 8.0, 4)
+    found = load_pair(pair.path)
+    points = own.in_lungs(8, 0)
+    index = found["fixed_points"].numpy().astype(float)
+    # 8 mm lattice along the world's axes: distances of the landmarks are those in mm
+    np.testing.assert_allclose(
+        np.linalg.norm(index[:, None] - index, axis=2) * 8.0,
+        np.linalg.norm(points[:, None] - points, axis=2),
+        atol=1e-2,
+    )
+    # both scans are alike, and so are their points, up to the pre-alignment
+    assert np.abs(found["moving_points"].numpy() - index).max() * 8.0 < 1.5
+    i, j, k = np.rint(index).astype(int).T
+    assert (found["fixed"][0, 0].numpy()[k, j, i] < -500).all()
+    assert found["fixed_mask"][0, 0].numpy()[k, j, i].mean() > 0.8
+    assert found["fixed_mask"].dtype == torch.bool
+
+
+@pytest.mark.usefixtures("no_alignment")
+def test_kept_pairs_are_used_again_and_made_anew_when_a_scan_changes(
+    table: Path, tmp_path: Path
+) -> None:
+    def path() -> Path:
+        (pair,) = pairs_of(open_dataset(table).cases[2:3], "one", 8.0, tmp_path)
+        prepare_pairs([pair], 8.0, 4)
+        return pair.path
+
+    first = path()
+    before = first.stat().st_mtime_ns
+    assert path() == first
+    assert first.stat().st_mtime_ns == before
+    first.write_bytes(first.read_bytes()[:50])  # cut off
+    assert load_file(path())["fixed"].ndim == 5
+    case = open_dataset(table).cases[2]
+    own.write(case.scan(case.fixed).source, own.chest(77))
+    assert path() != first
+
+
+@pytest.mark.usefixtures("no_alignment")
+def test_case_pairs_show_every_patient_and_change_what_they_show(
+    table: Path, tmp_path: Path
+) -> None:
+    pairs = pairs_of(open_dataset(table).cases[:4], "one", 8.0, tmp_path)  # two patients
+    prepare_pairs(pairs, 8.0, 4)
+    plain = CasePairs(pairs, 0, 8.0, None, None)
+    shown = {plain.pair(n)["fixed"].sum().item() for n in range(40)}
+    assert len(shown) == 4
+    changed = CasePairs(pairs, 0, 8.0, Augmentation(), 16)
+    found = [changed.pair(n) for n in (3, 3, 4)]
+    assert torch.equal(found[0]["fixed"], found[1]["fixed"])
+    assert not torch.equal(found[0]["fixed"], found[2]["fixed"])
+    assert max(found[0]["fixed"].shape[2:]) <= 16
+
+
+@pytest.mark.usefixtures("no_alignment")
+def test_lungs_too_small_for_the_levels_are_refused(table: Path, tmp_path: Path) -> None:
+    pairs = pairs_of(open_dataset(table).cases[:1], "one", 8.0, tmp_path)
+    with pytest.raises(InputError, match="at least 128 voxels of 8 mm"):
+        prepare_pairs(pairs, 8.0, 128)
+
+
+def test_data_that_cannot_be_are_refused_before_a_voxel_is_read(
+    table: Path, breathing: Path, tmp_path: Path
+) -> None:
+    source = {"kind": "cases", "path": table}
+    with pytest.raises(InputError, match="nowhere"):
+        planned(tmp_path, {"kind": "cases", "path": tmp_path / "nowhere"})
+    with pytest.raises(InputError, match="nothing is learned from"):
+        planned(tmp_path, source, judge=({"path": table},))
+    with pytest.raises(InputError, match="none called 'p9'"):
+        planned(tmp_path, source | {"leave_out": ["p9"]})
+    with pytest.raises(InputError, match="'train'"):
+        planned(tmp_path, source | {"split": {"validation": ["p0", "p1", "p2", "p3"]}})
+    with pytest.raises(InputError, match="no such file"):
+        planned(tmp_path, {"kind": "simulated", "anatomies": [str(tmp_path / "no.nii.gz")]})
+    with pytest.raises(InputError, match="did you mean 'pool'"):
+        planned(tmp_path, {"kind": "simulated", "options": {"pol": 3}})
+
+
+def test_case_without_a_partner_is_named(table: Path, tmp_path: Path) -> None:
+    copy = write_table(tmp_path / "copy", patients=2)
+    (copy / "p1v0_moving.mha").unlink()
+    with pytest.raises(InputError, match="case p1v0 .* no moving") as caught:
+        planned(tmp_path, {"kind": "cases", "path": copy})
+    assert "leave_out" in str(caught.value)
+    found = planned(tmp_path, {"kind": "cases", "path": copy, "leave_out": ["p1v0"]})
+    assert {p.case.id for p in found.train[0]} == {"p0v0"}
