@@ -37,7 +37,8 @@ LUNG, SOFT = (-600.0, 1500.0), (40.0, 400.0)
 
 
 def patient(seed: int, spacing: float) -> Anatomy:
-    return thorax(seed, Grid.covering([-h for h in HALF_MM], HALF_MM, spacing))
+    grid = Grid.covering([-h for h in HALF_MM], HALF_MM, spacing)
+    return thorax(seed, grid, twigs=True)
 
 
 def show(
@@ -74,7 +75,7 @@ def save(figure: plt.Figure, path: Path) -> None:
     figure.savefig(drawn, dpi=DPI, facecolor="black")
     plt.close(figure)
     # a palette is a third of the size, and greys need no more
-    Image.open(drawn).convert("RGB").quantize(96).save(path, optimize=True)
+    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
     print(path, f"{path.stat().st_size / 1000:.0f} kB")
 
 
@@ -119,7 +120,7 @@ def _arrows(axes: Axes, pair: SimulatedPair, plane: str, at: float) -> None:
     )  # fmt: skip
 
 
-def one_collapse(folder: Path, spacing: float, seed: int = 33) -> None:
+def one_collapse(folder: Path, spacing: float, seed: int = 38) -> None:
     anatomy = patient(seed, spacing)
     made = collapse(Draw(seed, 2), anatomy.lungs, "base", radius_mm=65.0, volume_left=0.35)
     pair = simulate_pair(anatomy, made.field, seed, noise_hu=18.0, consolidation=made.consolidation)
@@ -136,8 +137,8 @@ def one_collapse(folder: Path, spacing: float, seed: int = 33) -> None:
 
 
 def one_tumour(folder: Path, spacing: float, seed: int = 41) -> None:
-    anatomy = with_tumour(patient(seed, spacing), 17.0, seed)
     before = patient(seed, spacing)
+    anatomy = with_tumour(before, 17.0, 3)
     changed = (anatomy.ct.data - before.ct.data).abs() > 200
     middle = anatomy.ct.grid.to_world(changed.nonzero().flip(1).numpy()).mean(axis=0)
     figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.2))

@@ -4,7 +4,7 @@ import torch
 from scipy import ndimage
 
 from lungmorph.simulate import Draw, acquire, real_anatomy, thorax
-from lungmorph.simulate.trees import grow_tree
+from lungmorph.simulate.trees import grow_tree, grow_twigs
 from lungmorph.simulate.tubes import Tubes, tube_coverage, tube_depth
 from lungmorph.space import Grid, Volume
 
@@ -107,6 +107,29 @@ def test_a_tree_reaches_every_target_and_is_connected():
     )
     assert float(starts.max()) < 1e-3
     assert float(tree.start_radius.max()) <= 6.0
+
+
+def test_twigs_start_at_the_tree_and_reach_their_targets():
+    tree = grow_tree(Draw(2), torch.zeros(3), 60 * Draw(1).uniforms(100, 3), 0.5, 6.0)
+    targets = 60 * Draw(3).uniforms(50, 3)
+    twigs = grow_twigs(Draw(4), tree, targets, 0.7)
+    reached = torch.cdist(targets.double(), twigs.end.double()).min(dim=1).values
+    assert float(reached.max()) < 1e-3
+    ends = torch.cat((tree.end, twigs.end)).double()
+    assert float(torch.cdist(twigs.start.double(), ends).min(dim=1).values.max()) < 1e-3
+    # from the nearest end, not from any
+    way = torch.cdist(targets, tree.end).min(dim=1).values
+    first = twigs.start[: len(targets)]
+    assert torch.allclose((targets - first).norm(dim=1), way, atol=1e-3)
+
+
+def test_twigs_change_the_outer_lung_and_nothing_else(patient):
+    more = thorax(5, GRID, twigs=True)
+    changed = more.ct.data - patient.ct.data
+    assert torch.equal(more.lungs.data, patient.lungs.data)
+    assert float(changed[patient.lungs.data].mean()) > 1.0
+    near = ndimage.binary_dilation(patient.lungs.data.numpy())
+    assert float(changed[~torch.as_tensor(near)].abs().max()) == 0
 
 
 def test_scanner_noise_is_as_strong_as_asked_and_thick_slices_blur_along_z():

@@ -13,7 +13,7 @@ from ..space import Grid, Volume
 from .body import Body
 from .randomness import Draw
 from .splines import smooth_noise
-from .trees import grow_tree
+from .trees import grow_tree, grow_twigs
 from .tubes import Tubes, tube_coverage, tube_depth
 
 #: Spacing in mm at which the smooth surfaces of organs are computed before they are interpolated.
@@ -40,12 +40,15 @@ def real_anatomy(ct: Volume, lungs: Volume) -> Anatomy:
     return Anatomy(Volume(ct.data.float(), ct.grid), Volume(mask.data.bool(), ct.grid))
 
 
-def thorax(seed: int, grid: Grid, device: torch.device | str = "cpu") -> Anatomy:
+def thorax(
+    seed: int, grid: Grid, device: torch.device | str = "cpu", twigs: bool = False
+) -> Anatomy:
     """A random chest, another patient for every seed, with its middle in the middle of ``grid``.
 
     Args:
         seed: the patient. The same seed gives the same body at any spacing; only fine texture differs.
         grid: along the world's axes (LPS, head up), best isotropic; 320 x 256 x 320 mm holds a chest.
+        twigs: some thousand thin vessels more, which fill the outer lung; worth it below about 3 mm.
 
     Raises:
         ValueError: the axes of the grid are not those of the world.
@@ -99,7 +102,10 @@ def thorax(seed: int, grid: Grid, device: torch.device | str = "cpu") -> Anatomy
         airways.start, airways.end, airways.start_radius * 0.68, airways.end_radius * 0.68
     )
     _paint(lung, tube_coverage(thinner.moved(center), grid, device), -985.0)
-    vessels = tube_coverage(Tubes.join([arteries, veins, spots]).moved(center), grid, device)
+    parts = [arteries, veins, spots]
+    if twigs:
+        parts += [_twigs(Draw(seed, 21), vessels, low, coarse) for vessels in parts[:2]]
+    vessels = tube_coverage(Tubes.join(parts).moved(center), grid, device)
     _paint(lung, vessels, 0.7 * blood + 12)
     _paint(ct, share, lung)
     _paint(ct, (0.5 + (trachea + 1.8) / step).clamp_(0, 1) * (1 - share), 10.0)
@@ -213,6 +219,16 @@ def _trees(
         nothing = grow_tree(draw, torch.zeros(3), torch.zeros(1, 3), 1.0, 1.0, least_points=2)
         return nothing, nothing, nothing
     return Tubes.join(arteries), Tubes.join(veins), Tubes.join(airways)
+
+
+def _twigs(draw: Draw, tree: Tubes, low: dict[str, Tensor], coarse: Grid) -> Tubes:
+    """Thin vessels to random places in both lungs, about one in a cubic centimetre."""
+    cells = (torch.minimum(low["right"], low["left"]) < -1.5).nonzero().cpu()
+    count = int(0.001 * len(cells) * coarse.voxel_volume)
+    cells = cells[draw.permutation(len(cells))[:count]]
+    spots = (cells + draw.uniforms(len(cells), 3) - 0.5).flip(1)
+    where = torch.as_tensor(coarse.to_world(spots.numpy()) - coarse.center, dtype=torch.float32)
+    return grow_twigs(draw, tree, where, 0.7)
 
 
 def _nodules(draw: Draw, low: dict[str, Tensor], coarse: Grid) -> Tubes:

@@ -139,12 +139,12 @@ def with_tumour(anatomy: Anatomy, radius_mm: float, seed: int) -> Anatomy:
 
 def _spicules(draw: Draw, middle: Tensor, radius: float) -> Tubes:
     """Strands from the surface of a mass into the lung around it, mm."""
-    count = draw.integer(14, 30)
+    count = draw.integer(50, 110)
     way = draw.normals(count, 3)
     way = way / way.norm(dim=1, keepdim=True)
-    ends = radius * (1.15 + 0.55 * draw.uniforms(count, 1))
+    ends = radius * (1.15 + 0.6 * draw.uniforms(count, 1))
     thick = torch.full((count,), 1.1)
-    return Tubes(middle + 0.7 * radius * way, middle + ends * way, thick, 0.3 * thick)
+    return Tubes(middle + 0.7 * radius * way, middle + ends * way, thick, 0.5 * thick)
 
 
 def _one_lung(draw: Draw, lungs: Volume) -> tuple[Volume, int]:

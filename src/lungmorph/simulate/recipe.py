@@ -117,7 +117,7 @@ class Recipe:
         return Draw(self.seed, number, 31).integer(0, 2**62)
 
     def _patient(self, number: int) -> Anatomy:
-        anatomy = self.anatomy or thorax(self._seed(number), self.grid)
+        anatomy = self.anatomy or thorax(self._seed(number), self.grid, twigs=True)
         if self.tumour_mm is None:
             return anatomy
         try:

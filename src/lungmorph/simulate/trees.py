@@ -76,6 +76,15 @@ def grow_tree(
     return Tubes.join(parts)
 
 
+def grow_twigs(draw: Draw, tree: Tubes, targets: Tensor, radius: float) -> Tubes:
+    """A thin bent branch to every one of ``targets`` (N, 3) from the tree's nearest end, mm."""
+    rng = np.random.default_rng(draw.integer(0, 2**31))
+    nearest = torch.cat([torch.cdist(part, tree.end).argmin(dim=1) for part in targets.split(500)])
+    start, end = tree.end[nearest].double().numpy(), targets.double().numpy()
+    thick = rng.uniform(0.8, 1.3, len(end)) * radius
+    return _bent(rng, start, end, thick, 0.6 * thick)
+
+
 def _sums(values: Float, group: NDArray[np.int64]) -> Float:
     """Sums of the rows (N, C) of each group, (G, C)."""
     return np.stack([np.bincount(group, weights=column) for column in values.T], axis=1)
