@@ -48,7 +48,7 @@ def write_dirlab(root: Path, numbers: tuple[int, ...]) -> Path:
         points = np.array([[10, 14, 12], [29, 15, 14], [9, 18, 20], [30, 16, 22]])
         for phase, up in (("T00", 0), ("T50", 1)):
             name = names.extremes.format(n=number, t=phase)
-            dirlab.write_points(root / name, points + [0, 0, up], SIZE[2])
+            dirlab.write_points(root / name, points + np.array([0, 0, up]), SIZE[2])
     return root
 
 

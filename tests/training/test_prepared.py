@@ -163,7 +163,7 @@ def test_data_that_cannot_be_are_refused_before_a_voxel_is_read(
 def test_case_without_a_partner_is_named(table: Path, tmp_path: Path) -> None:
     copy = write_table(tmp_path / "copy", patients=2)
     (copy / "p1v0_moving.mha").unlink()
-    with pytest.raises(InputError, match="case p1v0 .* no moving") as caught:
+    with pytest.raises(InputError, match=r"case p1v0 .* no moving") as caught:
         planned(tmp_path, {"kind": "cases", "path": copy})
     assert "leave_out" in str(caught.value)
     found = planned(tmp_path, {"kind": "cases", "path": copy, "leave_out": ["p1v0"]})
