@@ -141,6 +141,7 @@ def test_a_real_ct_and_a_real_motion(tmp_path: Path, capsys: pytest.CaptureFixtu
         (("--pairs", 1, "--motion", "breath"), "breathing, random or a CSV"),
         (("--pairs", 1, "--motion", "gone.csv"), "gone.csv: expected a table of keypoints"),
         (("--pairs", 1, "--spacing", "2x2"), "one number or three"),
+        (("--pairs", 1, "--depth", 500), "--depth"),
         (("--pairs", 1, "--spacing", "nan"), "one number or three"),
         (("--pairs", 1, "--spacing", 20), "at least 16 voxels along each axis"),
         (("--pairs", 1, "--layout", "dirlab"), "--series"),
@@ -158,6 +159,17 @@ def test_bad_options_are_one_line_and_leave_nothing(
     shown = capsys.readouterr()
     assert said in shown.err
     assert len(shown.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scans_that_do_not_fit_into_memory_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lungmorph.registration.memory.available_bytes", lambda: 10**9)
+    assert call("simulate", tmp_path / "o", "--pairs", 1, "--spacing", 1) == 2
+    shown = capsys.readouterr().err
+    assert "memory: expected about 8.0 GB" in shown  # 340 x 260 x 300 voxels of 300 bytes
+    assert "ask for a coarser spacing" in shown
     assert list(tmp_path.iterdir()) == []
 
 

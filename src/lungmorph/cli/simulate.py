@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..simulate.recipe import Recipe
 
 DEFAULT_SPACING = (2.5, 2.5, 2.5)
+#: At the peak, for every voxel of a scan, measured on a 4D CT.
+BYTES_A_VOXEL = 300
 
 
 class Layout(StrEnum):
@@ -54,7 +56,9 @@ def simulate(
     ] = "breathing",
     depth: Annotated[
         float | None,
-        typer.Option(min=0, help="Motion of the diaphragm in mm; left out: 8 to 32, drawn."),
+        typer.Option(
+            min=0, max=80, help="Motion of the diaphragm in mm; left out: 8 to 32, drawn."
+        ),
     ] = None,
     noise: Annotated[float, typer.Option(min=0, help="Of the scanner, HU.")] = 20.0,
     slice_thickness: Annotated[
@@ -111,6 +115,7 @@ def simulate(
             tumour_mm=tumour,
             collapse=collapse,
         )
+        _make_sure_of_memory(recipe)
         patient = "" if anatomy is None else re.sub(r"\.nii(\.gz)?$|\.\w+$", "", anatomy.name)
         with output_folder(output, overwrite) as folder:
             if layout is Layout.dirlab:
@@ -175,6 +180,19 @@ def _motion(text: str) -> str | Motion:
     if not text.lower().endswith(".csv"):
         raise _wrong("--motion", f"{', '.join(MOTIONS)} or a CSV of keypoints", repr(text))
     return load_motion(text)
+
+
+def _make_sure_of_memory(recipe: Recipe) -> None:
+    from ..registration.memory import available_bytes
+
+    needed, there = BYTES_A_VOXEL * recipe.grid.voxels, available_bytes()
+    if needed > there:
+        raise InputError(
+            "memory",
+            expected=f"about {needed / 1e9:.1f} GB for scans of {recipe.grid}",
+            found=f"{there / 1e9:.1f} GB available",
+            do="ask for a coarser spacing",
+        )
 
 
 def _summary(recipe: Recipe, kind: str, motion: str, cases: list[dict[str, Any]]) -> dict[str, Any]:
