@@ -102,10 +102,13 @@ class Recipe:
     ) -> SimulatedSeries:
         """Patient ``number`` in ten phases; ``progress`` is told (what, share done)."""
         anatomy = self._patient(number)
+        field = self._motion(anatomy, number)
+        longest = float(field.square().sum(0).max()) ** 0.5
         return simulate_series(
             anatomy,
-            self._motion(anatomy, number),
+            field,
             self._seed(number),
+            hysteresis_mm=min(2.5, 0.15 * longest),
             noise_hu=self.noise_hu,
             slice_thickness=self.slice_thickness,
             progress=progress,

@@ -59,7 +59,7 @@ class SimulatedSeries:
         the grid, where what is seen in a lies outside of b, fields are continued by their edge.
         """
         first, then = self.to_anatomy(a), self.to_anatomy(b)
-        points = world_points(first.grid)
+        points = world_points(first.grid, device=first.data.device)
         anatomy = points + first.data.movedim(0, -1)
         found, _ = inverse_at(then, anatomy)
         return DisplacementField((found - points).movedim(-1, 0).contiguous(), first.grid)
@@ -105,9 +105,9 @@ def simulate_series(
             points = field.apply(points)
         scans.append(acquire(state.ct, draw, noise_hu, blur_mm, slice_thickness))
         lungs.append(state.lungs)
-        ways.append(inverse_at(field, torch.as_tensor(points)))
-    found = np.stack([way.numpy() for way, _ in ways])
-    kept = np.stack([miss.numpy() < CLOSE_MM for _, miss in ways]).all(axis=0)
+        ways.append(inverse_at(field, torch.as_tensor(points, device=field.data.device)))
+    found = np.stack([way.numpy(force=True) for way, _ in ways])
+    kept = np.stack([miss.numpy(force=True) < CLOSE_MM for _, miss in ways]).all(axis=0)
     kept &= np.stack([grid.contains(row) for row in found]).all(axis=0)
     return SimulatedSeries(
         tuple(scans),
