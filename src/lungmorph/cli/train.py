@@ -219,10 +219,10 @@ def _shown(
     if not shown:
         yield None, None
     elif not console.is_terminal:
-        line = _now_and_then()
+        step, before = _now_and_then(at_once=True), _now_and_then(at_once=False)
         yield (
-            lambda status: line(f"{status.stage}: {_facts(status)}"),
-            lambda what, share: line(f"{what} ({share:.0%} of it)"),
+            lambda status: step(f"{status.stage}: {_facts(status)}"),
+            lambda what, share: before(f"{what} ({share:.0%} of it)"),
         )
     else:
         from rich.progress import BarColumn, TextColumn
@@ -245,14 +245,15 @@ def _shown(
             yield watch, progress
 
 
-def _now_and_then(every_s: float = 60.0) -> Callable[[str], None]:
+def _now_and_then(at_once: bool, every_s: float = 60.0) -> Callable[[str], None]:
     import time
 
-    last = [-every_s]
+    last = time.monotonic() - (every_s if at_once else 0)
 
     def line(text: str) -> None:
-        if time.monotonic() - last[0] >= every_s:
-            last[0] = time.monotonic()
+        nonlocal last
+        if time.monotonic() - last >= every_s:
+            last = time.monotonic()
             print(text, file=sys.stderr, flush=True)
 
     return line
