@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .config import DeviceConfig
+from .config import DeviceConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -54,6 +54,20 @@ def launched(config: DeviceConfig) -> Fabric:
             found=" ".join(str(error).split()),
         ) from error
     return fabric
+
+
+def check_batch(config: TrainingConfig, fabric: Fabric) -> None:
+    """Every process takes as many pairs of a step as any other.
+
+    Raises:
+        InputError: they cannot be dealt out so.
+    """
+    if config.batch % fabric.world_size:
+        raise InputError(
+            "batch",
+            expected=f"a multiple of {fabric.world_size}, the number of processes",
+            found=str(config.batch),
+        )
 
 
 def left(fabric: Fabric) -> None:

@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
 from ..networks import RegistrationNetwork, save_model
 from .average import update_average
 from .checkpoint import CHECKPOINT, Progress, State, check_folder, read_checkpoint
 from .config import TrainingConfig
-from .fabric import launched, summed
+from .fabric import check_batch, launched, summed
 from .outcome import Outcome
 from .record import Record
 from .source import Pair, PairSource, at_factor, stream
@@ -78,12 +77,7 @@ def run(
         FloatingPointError: the loss is no longer finite; with what to try.
     """
     fabric = launched(config.device) if fabric is None else fabric
-    if config.batch % fabric.world_size:
-        raise InputError(
-            "batch",
-            expected=f"a multiple of {fabric.world_size}, the number of processes",
-            found=str(config.batch),
-        )
+    check_batch(config, fabric)
     folder = Path(folder)
     check_folder(folder, config, resume)
     folder.mkdir(parents=True, exist_ok=True)

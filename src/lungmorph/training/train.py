@@ -10,7 +10,7 @@ from typing import Any
 from .checkpoint import check_folder
 from .config import TrainingConfig
 from .data import make_data, plan
-from .fabric import launched, left
+from .fabric import check_batch, launched, left
 from .judge import judge, save_judgement, summary
 from .loop import run
 from .status import RunResult, Status
@@ -63,6 +63,7 @@ def train(
     planned = plan(config, folder)
     fabric = launched(config.device)
     try:
+        check_batch(config, fabric)
         told = progress if fabric.is_global_zero else None
         data = make_data(config, planned, fabric, told)
         card = {"config": config.model_dump(mode="json")}
