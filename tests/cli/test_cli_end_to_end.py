@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from lungmorph.cli import main
-from lungmorph.cli.register import FILES
+from lungmorph.cli.register import FILES, JUDGED
 from lungmorph.files import write_image, write_landmark_pairs, write_landmarks
 from lungmorph.simulate import SimulatedPair
 
@@ -54,9 +54,13 @@ def _run(*arguments: object) -> None:
 
 
 def test_the_folder_is_whole_and_says_the_error(folder: Path) -> None:
-    assert sorted(p.name for p in (folder / "out").iterdir()) == sorted(FILES)
+    assert sorted(p.name for p in (folder / "out").iterdir()) == sorted(FILES | JUDGED)
     metrics = json.loads((folder / "out" / "metrics.json").read_text())
+    judged = json.loads((folder / "out" / "quality.json").read_text())
+    assert judged["figures"]["inverse_consistency_mm"]["mean"] < 2.0
     marks = metrics["landmarks"]
+    measured = judged["figures"]["landmarks"]["after"]["continuous"]["mean"]
+    assert measured == pytest.approx(marks["after"]["continuous"]["mean"], abs=1e-6)
     assert marks["after"]["continuous"]["mean"] < 0.25 * marks["before"]["continuous"]["mean"]
     assert metrics["folding"]["voxels"] == 0
     assert metrics["settings"]["fixed"].endswith("fixed.nii.gz")

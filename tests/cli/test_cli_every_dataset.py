@@ -58,9 +58,7 @@ def popi_model(root: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     monkeypatch.setattr(popi, "SPACING", CHEST_WIDE)
     popi.write_2007(root)
     fixed, moving = (popi.points(phase, 41)[:40] for phase in (10, 60))
-    return Made(
-        root, "POPI / CREATIS", "POPI", 10, popi.SHAPE[::-1], popi.SPACING, fixed, moving
-    )
+    return Made(root, "POPI / CREATIS", "POPI", 10, popi.SHAPE[::-1], popi.SPACING, fixed, moving)
 
 
 def popi_patient(root: Path, monkeypatch: pytest.MonkeyPatch) -> Made:

@@ -25,7 +25,7 @@ METRICS: dict[str, Any] = {
     "lungs": {"dice_prealigned": 0.9, "dice_after": 0.987},
     "similarity": {"ncc_prealigned": 0.5, "ncc_after": 0.95},
     "folding": {"voxels": 0, "percent": 0.0, "min": 0.4, "max": 1.9},
-    "inverse_consistency_mm": {"mean": 0.05, "p95": 0.1, "max": 0.3},
+    "inverse_residual_mm": {"mean": 0.05, "p95": 0.1, "max": 0.3},
     "displacement_mm": {"mean": 4.0, "max": 9.0},
 }
 
@@ -49,7 +49,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     def register(fixed: object, moving: object, **options: Any) -> SimpleNamespace:
         calls.append(SimpleNamespace(fixed=fixed, moving=moving, **options))
 
-        def save(folder: Path, overwrite: bool) -> None:
+        def save(folder: Path, overwrite: bool, report: bool) -> None:
             folder.mkdir()
             (folder / "metrics.json").write_text("{}")
 

@@ -13,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError
-from . import apply, data, demo, evaluate, info, register, simulate, train
+from . import apply, data, demo, evaluate, info, quality, register, report, simulate, train
 
 OK, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 #: what Typer raises for a wrong option; its home has moved between versions
@@ -30,6 +30,8 @@ app.command("register")(register.register)
 app.command("apply")(apply.apply)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
+app.command("quality")(quality.quality)
+app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.command("simulate")(simulate.simulate)

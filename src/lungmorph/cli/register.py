@@ -24,6 +24,10 @@ FILES = {
     "metrics.json": "every figure, setting and time",
     "overview.png": "the picture to look at first",
 }
+JUDGED = {
+    "report.html": "the page to look at next: verdict, slices, checks",
+    "quality.json": "checks, regions and verdict, for machines",
+}
 
 
 class PresetName(StrEnum):
@@ -90,6 +94,9 @@ def register(
         int | None,
         typer.Option(min=0, max=1, help="Where landmarks in a .txt of indices start to count."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Judge it and write report.html.")
+    ] = True,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier result.")
     ] = False,
@@ -127,7 +134,7 @@ def register(
         )
         if progress:
             progress("write", 1.0)
-        result.save(output, overwrite=overwrite)
+        result.save(output, overwrite=overwrite, report=report)
     if as_json:
         print_json(result.summary())
         return
@@ -136,7 +143,7 @@ def register(
     console.print(
         f"{sum(result.seconds.values()):.1f} s, written to [bold]{escape(str(output))}[/]:"
     )
-    for name, what in FILES.items():
+    for name, what in (FILES | JUDGED if report else FILES).items():
         console.print(f"  {name:<21} [dim]{what}[/]")
 
 
@@ -146,7 +153,7 @@ def rows(metrics: dict[str, Any]) -> list[tuple[str, ...]]:
     All in the lungs; the displacement is what the pre-alignment does not do.
     """
     lungs, similar, folding = metrics["lungs"], metrics["similarity"], metrics["folding"]
-    back, length = metrics["inverse_consistency_mm"], metrics["displacement_mm"]
+    back, length = metrics["inverse_residual_mm"], metrics["displacement_mm"]
     made = []
     if marks := metrics.get("landmarks"):
         states = [marks[state] for state in ("before", "prealigned", "after")]
@@ -159,7 +166,7 @@ def rows(metrics: dict[str, Any]) -> list[tuple[str, ...]]:
         made.append(("  median", *medians))
     after = {
         "displacement, mm": f"{length['mean']:.1f} (max {length['max']:.1f})",
-        "there and back, mm": f"{back['mean']:.2f} (95 % {back['p95']:.2f})",
+        "inverse misses by, mm": f"{back['mean']:.2f} (95 % {back['p95']:.2f})",
         "folded voxels": f"{folding['voxels']} ({folding['percent']:.2g} %)",
         "Jacobian": f"{folding['min']:.2f} to {folding['max']:.2f}",
     }

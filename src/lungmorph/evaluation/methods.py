@@ -89,6 +89,7 @@ class LungMorph(Method):
         """See :meth:`Method.command`."""
         command = [sys.executable, "-P", "-c", "from lungmorph.cli import main; main()", "register"]
         command += [str(pair.fixed), str(pair.moving), "-o", str(out), "--threads", str(threads)]
+        command.append("--no-report")  # others write none
         for option in ("preset", "device", "model", "levels"):
             if self.settings[option] is not None:
                 command += [f"--{option}", str(self.settings[option])]

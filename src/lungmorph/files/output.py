@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..errors import InputError
 
-#: What every result folder of LungMorph contains.
-RESULT_MARK = "metrics.json"
+#: Every result folder of LungMorph contains one of these.
+RESULT_MARKS = ("metrics.json", "quality.json")
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def output_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iter
 
     Missing parent folders are made; after an exception all is as before. With ``overwrite`` an
     existing folder is replaced at the end, as long as it is empty or a result of LungMorph (it
-    contains ``metrics.json``).
+    contains one of ``RESULT_MARKS``).
 
     Raises:
         InputError: on entry, when ``path`` exists (and may not be overwritten), or cannot be made.
@@ -56,11 +56,11 @@ def _check_target(target: Path, overwrite: bool) -> None:
             found="one that exists",
             do="choose another name or pass --overwrite",
         )
-    if any(target.iterdir()) and not (target / RESULT_MARK).is_file():
+    if any(target.iterdir()) and not any((target / mark).is_file() for mark in RESULT_MARKS):
         raise InputError(
             target,
             expected="an earlier result to overwrite",
-            found=f"a folder with other things (no {RESULT_MARK})",
+            found=f"a folder with other things (no {RESULT_MARKS[0]})",
             do="choose another name",
         )
 

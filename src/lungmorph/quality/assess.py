@@ -32,6 +32,7 @@ class Assessment:
         regions: by name: folding and determinants of each part of the lung, predicted error if there is one.
         ventilation: by name of the region, and "all"; for research.
         jacobian: det of the mapping on the fixed grid.
+        predicted_mm: predicted error on the fixed grid, if there is one.
     """
 
     verdict: Verdict
@@ -39,6 +40,7 @@ class Assessment:
     regions: dict[str, dict[str, Any]]
     ventilation: dict[str, RegionVentilation]
     jacobian: Volume
+    predicted_mm: Volume | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: what ``quality.json`` holds."""
@@ -59,6 +61,7 @@ def assess(
     *,
     landmarks: tuple[Landmarks, Landmarks] | None = None,
     backward: Transform | None = None,
+    backward_is: str = "",
     predicted_mm: Volume | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
 ) -> Assessment:
@@ -70,6 +73,7 @@ def assess(
         transform: fixed to moving points, LPS mm.
         landmarks: (fixed, moving), LPS mm.
         backward: moving to fixed, from a registration of the swapped pair.
+        backward_is: whose it is, for people.
         predicted_mm: predicted error on the fixed grid.
         tolerances: see :func:`.tolerances.load_tolerances`.
 
@@ -93,6 +97,8 @@ def assess(
     regions = {name: _region(part, jacobian, predicted_mm) for name, part in parts.items()}
     checked = tolerances or load_tolerances()
     values, reasons = _values(figures, regions, predicted_mm, lungs.data > 0)
+    if backward is not None and backward_is:
+        reasons["inverse_consistency_mm"] = backward_is
     voxel = max(max(fixed.grid.spacing), max(moving.grid.spacing))
     return Assessment(
         verdict=check_all(values, reasons, checked, voxel),
@@ -100,6 +106,7 @@ def assess(
         regions=regions,
         ventilation=regional(fixed.data, _warped(moving, field), jacobian, parts),
         jacobian=jacobian,
+        predicted_mm=predicted_mm,
     )
 
 

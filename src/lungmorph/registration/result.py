@@ -92,7 +92,7 @@ class Registration:
                 "ncc_after": correlation(self.fixed.data[lungs], self.warped.data[lungs]),
             },
             "folding": asdict(folding(self.jacobian.data, lungs)),
-            "inverse_consistency_mm": {
+            "inverse_residual_mm": {
                 "mean": float(miss.mean()),
                 "p95": float(np.percentile(miss, 95)),
                 "max": float(miss.max()),
@@ -112,13 +112,19 @@ class Registration:
             }
         return found
 
-    def save(self, folder: str | Path, overwrite: bool = False) -> Path:
+    def save(self, folder: str | Path, overwrite: bool = False, report: bool = True) -> Path:
         """Write transform, images, figures and picture into ``folder``, whole or not at all.
+
+        Args:
+            folder: to make.
+            overwrite: replace an earlier result.
+            report: judge it as well, and write ``quality.json`` and ``report.html``.
 
         Raises:
             InputError: the folder exists and ``overwrite`` is False.
         """
         from ..files import output_folder, write_image, write_transform
+        from ..report.of_registration import write_quality
         from ..report.overview import draw
 
         with output_folder(folder, overwrite) as part:
@@ -127,6 +133,8 @@ class Registration:
             write_image(self.warped, part / "warped.nii.gz")
             write_image(self.jacobian, part / "jacobian.nii.gz")
             draw(self, part / "overview.png")
+            if report:
+                write_quality(self, part)
             (part / "metrics.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
         return Path(folder)
 

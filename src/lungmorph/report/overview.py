@@ -45,7 +45,7 @@ def draw(result: Registration, path: str | Path) -> None:
         path: of the file to write.
     """
     planes = middle_planes(result.fixed_lungs, result.fixed.grid)
-    start, start_name = _start(result)
+    start, start_name = start_of(result)
     views = [_view(result, plane, start) for plane in planes]
     inside = [view["lungs"] for view in views]
     motion = Normalize(0, _round_up(_percentile([v["motion"] for v in views], inside, 99.5)))
@@ -107,7 +107,7 @@ def draw(result: Registration, path: str | Path) -> None:
         axes_at(3, bar_top, panel * 0.8, 0.12), "RdBu_r", volume_change,
         "smaller in moving   |   larger in moving",
     )  # fmt: skip
-    first, second = _headline(result)
+    first, second = pair_title(result.settings), _headline(result)
     left = _EDGE_IN / page
     figure.text(left, 1 - 0.3 / tall, first, size=15, weight="bold", color=_INK, va="center")
     size = min(11.0, 112 * page / len(second))  # so that a long line fits on a narrow page
@@ -118,7 +118,7 @@ def draw(result: Registration, path: str | Path) -> None:
 # ---------------------------------------------------------------- what is shown
 
 
-def _start(result: Registration) -> tuple[Transform, str]:
+def start_of(result: Registration) -> tuple[Transform, str]:
     """The mapping to compare with: none where the scanner frames agree, else the pre-alignment."""
     grid = result.fixed_lungs.grid
     middle = grid.to_world(np.argwhere(result.fixed_lungs.data.numpy()).mean(axis=0)[::-1])
@@ -147,13 +147,17 @@ def _view(result: Registration, plane: Plane, start: Transform) -> dict[str, Any
     }
 
 
-def _headline(result: Registration) -> tuple[str, str]:
-    metrics = result.metrics
-    names = [str(result.settings.get(key, key)) for key in ("fixed", "moving")]
+def pair_title(settings: dict[str, Any]) -> str:
+    """Which scan was moved onto which, in one short line."""
+    names = [str(settings.get(key, key)) for key in ("fixed", "moving")]
     short = [Path(name).name if "/" in name else name for name in names]
     if short[0] == short[1]:
         short = ["/".join(Path(name).parts[-2:]) for name in names]
-    first = f"{_cut(short[1])}  →  {_cut(short[0])}"
+    return f"{_cut(short[1])}  →  {_cut(short[0])}"
+
+
+def _headline(result: Registration) -> str:
+    metrics = result.metrics
     parts = []
     marks = metrics.get("landmarks")
     if marks:
@@ -166,9 +170,8 @@ def _headline(result: Registration) -> tuple[str, str]:
     parts.append(f"NCC {similar['ncc_after']:.2f}")
     folding = metrics["folding"]
     parts.append(f"folded {folding['percent']:.2g} % (least det {folding['min']:.2f})")
-    parts.append(f"inverse consistency {metrics['inverse_consistency_mm']['mean']:.2f} mm")
     parts.append(f"{sum(result.seconds.values()):.0f} s")
-    return first, "   ·   ".join(parts)
+    return "   ·   ".join(parts)
 
 
 # ---------------------------------------------------------------- how it is drawn

@@ -1,0 +1,123 @@
+"""``lungmorph quality``: judge anybody's registration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from .console import print_json, progress_bar, stdout, table, use_threads
+from .register import make_sure_of, scan
+
+if TYPE_CHECKING:
+    from ..quality import Assessment
+
+_TONES = {"pass": "green", "review": "yellow", "fail": "red", "not computed": "dim"}
+
+
+def quality(
+    fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="CT that stayed.")],
+    moving: Annotated[Path, typer.Argument(metavar="MOVING", help="CT that was warped onto it.")],
+    transform: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRANSFORM",
+            help="ITK transform or displacement image, fixed to moving points (LPS mm), of any tool.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to make, whole or not at all.")
+    ],
+    backward: Annotated[
+        Path | None,
+        typer.Option(
+            help="Transform of the swapped pair, for the inverse consistency; LungMorph's own if left out."
+        ),
+    ] = None,
+    fixed_mask: Annotated[
+        Path | None, typer.Option(help="Lungs of the fixed image; made if left out.")
+    ] = None,
+    moving_mask: Annotated[
+        Path | None, typer.Option(help="Lungs of the moving image; made if left out.")
+    ] = None,
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(help="CSV with columns fixed_x, ..., moving_z in LPS mm."),
+    ] = None,
+    tolerances: Annotated[
+        Path | None, typer.Option(help="Limits of your own, as quality/tolerances.yaml.")
+    ] = None,
+    series: Annotated[str | None, typer.Option(help="Of the fixed DICOM folder.")] = None,
+    moving_series: Annotated[str | None, typer.Option(help="Of the moving DICOM folder.")] = None,
+    phase: Annotated[str | None, typer.Option(help="Of a 4D CT in the fixed folder.")] = None,
+    moving_phase: Annotated[
+        str | None, typer.Option(help="Of a 4D CT in the moving folder.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier result.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print quality.json and nothing else.")
+    ] = False,
+) -> None:
+    """Judge a registration of any tool: checks after AAPM TG-132, regions, and a page to look at.
+
+    The exit code is 0 whatever the verdict is.
+    """
+    use_threads(threads)
+    from ..files import output_folder, read_landmark_pairs, read_mask, read_transform
+    from ..quality import load_tolerances
+    from ..report.of_transform import write_quality_of
+
+    make_sure_of(output, overwrite)
+    limits = load_tolerances(tolerances)
+    mapping = read_transform(transform)
+    with progress_bar(not as_json) as progress:
+        if progress:
+            progress("read", 0.1)
+        images = scan(fixed, series, phase), scan(moving, moving_series, moving_phase)
+        masks = (
+            read_mask(file, image) if file else None
+            for file, image in zip((fixed_mask, moving_mask), images, strict=True)
+        )
+        fixed_lungs, moving_lungs = masks
+        if progress:
+            progress("judge", 0.3)
+        with output_folder(output, overwrite) as folder:
+            found = write_quality_of(
+                folder,
+                *images,
+                mapping,
+                names=(str(fixed), str(moving)),
+                transform_name=str(transform),
+                fixed_mask=fixed_lungs,
+                moving_mask=moving_lungs,
+                landmarks=read_landmark_pairs(landmarks) if landmarks else None,
+                backward=read_transform(backward) if backward else None,
+                tolerances=limits,
+            )
+    if as_json:
+        print_json(found.as_dict())
+        return
+    show(found)
+    where = escape(str(output))
+    stdout().print(f"look at [bold]{where}/report.html[/]; figures are in {where}/quality.json")
+
+
+def show(found: Assessment) -> None:
+    """Verdict, reasons and the table of checks."""
+    console = stdout()
+    verdict = found.verdict
+    console.print(f"verdict: [bold {_TONES[verdict.verdict]}]{verdict.verdict}[/]")
+    for line in verdict.why:
+        console.print(f"  {escape(line)}")
+    rows = []
+    for check in verdict.checks:
+        unit = f" {check.unit}" if check.unit else ""
+        value = "" if check.value is None else f"{check.value:.3g}{unit}"
+        tone = _TONES[check.verdict]
+        rows.append((check.title, value, f"{check.limit:.3g}{unit}", f"[{tone}]{check.verdict}[/]"))
+    console.print(table(rows, ("", "found", "passes", "verdict")))

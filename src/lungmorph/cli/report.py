@@ -1,0 +1,102 @@
+"""``lungmorph report``: the page of a result, or a list of many."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from ..errors import InputError
+from .console import stdout, use_threads
+from .quality import show
+from .register import scan
+
+TRANSFORM, METRICS = "transform.h5", "metrics.json"
+
+
+def report(
+    result: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESULT", help="Folder that `lungmorph register` made, or a folder of such."
+        ),
+    ],
+    fixed: Annotated[
+        Path | None, typer.Option(help="The fixed scan, if it has moved since.")
+    ] = None,
+    moving: Annotated[
+        Path | None, typer.Option(help="The moving scan, if it has moved since.")
+    ] = None,
+    backward: Annotated[
+        Path | None,
+        typer.Option(
+            help="Transform of the swapped pair, for the inverse consistency; LungMorph's own if left out."
+        ),
+    ] = None,
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(help="CSV with columns fixed_x, ..., moving_z in LPS mm."),
+    ] = None,
+    tolerances: Annotated[
+        Path | None, typer.Option(help="Limits of your own, as quality/tolerances.yaml.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+) -> None:
+    """Write report.html and quality.json of a result anew; of a folder of results, index.html."""
+    from ..report.index import write_index
+
+    if not result.is_dir():
+        raise InputError(result, expected="a folder of a result", found="no folder")
+    if not (result / TRANSFORM).is_file():
+        page = write_index(result)
+        stdout().print(f"written: [bold]{escape(str(page))}[/]")
+        return
+    use_threads(threads)
+    from ..files import read_landmark_pairs, read_transform
+    from ..quality import load_tolerances
+    from ..report.of_transform import write_quality_of
+
+    settings = _settings(result / METRICS)
+    images = [
+        _scan(result, side, given, settings)
+        for side, given in (("fixed", fixed), ("moving", moving))
+    ]
+    found = write_quality_of(
+        result,
+        images[0][0],
+        images[1][0],
+        read_transform(result / TRANSFORM),
+        names=(images[0][1], images[1][1]),
+        transform_name=TRANSFORM,
+        landmarks=read_landmark_pairs(landmarks) if landmarks else None,
+        backward=read_transform(backward) if backward else None,
+        tolerances=load_tolerances(tolerances),
+        method={key: value for key, value in settings.items() if value is not None},
+    )
+    show(found)
+    stdout().print(f"written: [bold]{escape(str(result / 'report.html'))}[/]")
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        return dict(settings)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(path, expected="what LungMorph wrote", found=repr(error)) from None
+
+
+def _scan(result: Path, side: str, given: Path | None, settings: dict[str, Any]) -> tuple[Any, str]:
+    """The scan that was registered, and its name."""
+    name = str(settings.get(side, ""))
+    path, _, phase = name.partition(", phase ")
+    if given is None and not Path(path).exists():
+        raise InputError(
+            result,
+            expected=f"the {side} scan where it was",
+            found=f"nothing at {path!r}",
+            do=f"pass --{side} FILE, or start from the same folder as then",
+        )
+    return scan(given or Path(path), None, phase or None), str(given or name)

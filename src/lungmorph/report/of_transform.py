@@ -1,0 +1,85 @@
+"""The report of anybody's registration: two scans and a transform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..quality import Assessment, Tolerance, assess
+from ..registration.backward import register_back
+from ..registration.prepare import prepare
+from ..space import Affine, Landmarks, Transform, Volume
+from .of_registration import WAY_BACK, write_json
+from .overview import pair_title
+from .page import Report, write_report
+
+
+def write_quality_of(
+    folder: Path,
+    fixed: Volume,
+    moving: Volume,
+    transform: Transform,
+    *,
+    names: tuple[str, str],
+    transform_name: str,
+    fixed_mask: Volume | None = None,
+    moving_mask: Volume | None = None,
+    landmarks: tuple[Landmarks, Landmarks] | None = None,
+    backward: Transform | None = None,
+    tolerances: Mapping[str, Tolerance] | None = None,
+    method: Mapping[str, Any] | None = None,
+) -> Assessment:
+    """Judge a transform, and write ``quality.json`` and ``report.html`` into a folder that is there.
+
+    Args:
+        folder: to write into.
+        fixed, moving: CT in HU.
+        transform: fixed to moving points, LPS mm.
+        names: of the two scans, for people.
+        transform_name: of the file of the transform.
+        fixed_mask, moving_mask: lungs; found if left out.
+        landmarks: (fixed, moving), LPS mm.
+        backward: moving to fixed, from a registration of the swapped pair; LungMorph's own if left out.
+        tolerances: other limits than the package's.
+        method: more rows for the table of how it was made.
+
+    Raises:
+        InputError: as :func:`lungmorph.registration.prepare.prepare` and :func:`lungmorph.quality.assess`.
+    """
+    pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
+    whose = "the way back is the one given"
+    if backward is None:
+        backward, whose = (
+            register_back(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs),
+            WAY_BACK,
+        )
+    found = assess(
+        pair.fixed,
+        pair.moving,
+        pair.fixed_lungs,
+        pair.moving_lungs,
+        transform,
+        landmarks=landmarks,
+        backward=backward,
+        backward_is=whose,
+        tolerances=tolerances,
+    )
+    write_json(found, folder / "quality.json")
+    made = {"fixed": names[0], "moving": names[1], "transform": transform_name, **(method or {})}
+    report = Report(
+        title=pair_title(made),
+        subtitle=f"Judged by LungMorph: {transform_name}",
+        fixed=pair.fixed,
+        moving=pair.moving,
+        fixed_lungs=pair.fixed_lungs,
+        transform=transform,
+        assessment=found,
+        start=Affine.identity(),
+        start_name="as given",
+        landmarks=landmarks,
+        method=made,
+        transform_file=Path(transform_name).name,
+    )
+    write_report(report, folder / "report.html")
+    return found

@@ -1,0 +1,226 @@
+"use strict";
+// Volumes come as sheets: every axial slice a tile of one 8-bit picture, row by row. Axes: x to the patient's left,
+// y to the back, z to the head; plane pictures are in radiological orientation.
+(async () => {
+  const data = JSON.parse(document.getElementById("viewer-data").textContent);
+  const [nx, ny, nz] = data.size;
+  const viewer = document.getElementById("viewer");
+  const volumes = {};
+
+  async function load(name, sheet) {
+    const image = new Image();
+    image.src = sheet.src;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    const pixels = context.getImageData(0, 0, image.width, image.height).data;
+    const out = new Uint8Array(nx * ny * nz);
+    for (let z = 0; z < nz; z++) {
+      const left = (z % sheet.columns) * nx, top = Math.floor(z / sheet.columns) * ny;
+      for (let y = 0; y < ny; y++) {
+        let from = 4 * ((top + y) * image.width + left), to = (z * ny + y) * nx;
+        for (let x = 0; x < nx; x++, from += 4) out[to++] = pixels[from];
+      }
+    }
+    volumes[name] = out;
+  }
+  await Promise.all(Object.entries(data.sheets).map(([name, sheet]) => load(name, sheet)));
+
+  const planes = [
+    { name: "axial", across: 0, down: 1, through: 2, flip: false, letters: "RLAP" },
+    { name: "coronal", across: 0, down: 2, through: 1, flip: true, letters: "RLSI" },
+    { name: "sagittal", across: 1, down: 2, through: 0, flip: true, letters: "APSI" },
+  ];
+  const stride = [1, nx, nx * ny];
+  const state = {
+    at: data.start.slice(), base: "blend", overlay: data.shown,
+    opacity: 0.55, share: 1, window: 0, cross: true, active: 0,
+  };
+
+  // ---- what one pixel shows
+  const hu = (v) => data.hu[0] + (v / 255) * (data.hu[1] - data.hu[0]);
+  const table = new Uint8ClampedArray(256);
+  function makeTable() {
+    const [low, high] = data.windows[state.window].range;
+    for (let v = 0; v < 256; v++) table[v] = (255 * (hu(v) - low)) / (high - low);
+  }
+  function valueOf(overlay, v) {
+    const part = v / 255;
+    return overlay.log ? overlay.range[0] * (overlay.range[1] / overlay.range[0]) ** part
+      : overlay.range[0] + part * (overlay.range[1] - overlay.range[0]);
+  }
+  function colourOf(overlay, v) {
+    const stops = overlay.colours, at = (v / 255) * (stops.length - 1), n = Math.min(Math.floor(at), stops.length - 2);
+    return [0, 1, 2].map((c) => stops[n][c] + (at - n) * (stops[n + 1][c] - stops[n][c]));
+  }
+  const colours = {};
+  for (const overlay of data.overlays) {
+    colours[overlay.name] = Array.from({ length: 256 }, (_, v) => colourOf(overlay, v));
+  }
+
+  function paint(plane) {
+    const { context, image, across, down, through, flip } = plane;
+    const w = data.size[across], h = data.size[down];
+    const { fixed, before, after, lungs } = volumes;
+    const overlay = volumes[state.overlay], tint = colours[state.overlay];
+    const pixels = image.data, share = state.share;
+    let to = 0;
+    for (let row = 0; row < h; row++) {
+      let index = state.at[through] * stride[through] + (flip ? h - 1 - row : row) * stride[down];
+      for (let column = 0; column < w; column++, index += stride[across], to += 4) {
+        const f = table[fixed[index]], b = table[before[index]], a = table[after[index]];
+        let red, green, blue;
+        switch (state.base) {
+          case "fixed": red = green = blue = f; break;
+          case "moving": red = green = blue = b; break;
+          case "warped": red = green = blue = a; break;
+          case "blend": {
+            // from before to after: both against the fixed scan, in green and magenta
+            const m = b + share * (a - b);
+            red = blue = m; green = f; break;
+          }
+          default: red = green = blue = 128 + 0.5 * (a - f);
+        }
+        if (overlay && lungs[index] > 127) {
+          const c = tint[overlay[index]], o = state.opacity;
+          red += o * (c[0] - red); green += o * (c[1] - green); blue += o * (c[2] - blue);
+        }
+        pixels[to] = red; pixels[to + 1] = green; pixels[to + 2] = blue;
+      }
+    }
+    context.putImageData(image, 0, 0);
+    plane.slider.value = state.at[through];
+    plane.label.textContent = `${plane.name}, ${"xyz"[through]} = ${world(through).toFixed(0)} mm`;
+    const [vertical, horizontal] = plane.lines;
+    vertical.style.left = `${(100 * (state.at[across] + 0.5)) / w}%`;
+    const y = flip ? h - 1 - state.at[down] : state.at[down];
+    horizontal.style.top = `${(100 * (y + 0.5)) / h}%`;
+    for (const line of plane.lines) line.hidden = !state.cross;
+    plane.frame.classList.toggle("active", planes[state.active] === plane);
+  }
+  const world = (axis) => data.origin[axis] + state.at[axis] * data.spacing;
+
+  function tell() {
+    const index = state.at[0] + state.at[1] * stride[1] + state.at[2] * stride[2];
+    const parts = [`L ${world(0).toFixed(0)}, P ${world(1).toFixed(0)}, S ${world(2).toFixed(0)} mm`];
+    parts.push(`fixed ${hu(volumes.fixed[index]).toFixed(0)} HU`, `warped ${hu(volumes.after[index]).toFixed(0)} HU`);
+    if (volumes.lungs[index] > 127) {
+      for (const overlay of data.overlays) {
+        const value = valueOf(overlay, volumes[overlay.name][index]);
+        parts.push(`${overlay.title} ${value.toFixed(overlay.digits)}${overlay.unit ? " " + overlay.unit : ""}`);
+      }
+    } else parts.push("outside the lungs");
+    document.getElementById("readout").textContent = parts.join("  ·  ");
+  }
+
+  let waiting = false;
+  function draw() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      planes.forEach(paint);
+      tell();
+      for (const select of ["base", "overlay"]) document.getElementById(select).value = state[select];
+      document.getElementById("window").value = state.window;
+      document.getElementById("share").value = state.share;
+      document.getElementById("opacity").value = state.opacity;
+      document.getElementById("share-field").hidden = state.base !== "blend";
+      document.getElementById("opacity-field").hidden = state.overlay === "none";
+      for (const bar of document.querySelectorAll(".bar")) bar.hidden = bar.dataset.overlay !== state.overlay;
+    });
+  }
+  function go(axis, index) {
+    state.at[axis] = Math.max(0, Math.min(data.size[axis] - 1, Math.round(index)));
+    draw();
+  }
+
+  // ---- the three planes, on one scale
+  viewer.style.setProperty("--widths", planes.map((plane) => `${data.size[plane.across]}fr`).join(" "));
+  planes.forEach((plane, number) => {
+    const frame = viewer.querySelector(`[data-plane=${plane.name}]`);
+    const canvas = frame.querySelector("canvas");
+    [canvas.width, canvas.height] = [data.size[plane.across], data.size[plane.down]];
+    plane.frame = frame;
+    plane.context = canvas.getContext("2d");
+    plane.image = plane.context.createImageData(canvas.width, canvas.height);
+    plane.image.data.fill(255);
+    plane.slider = frame.querySelector("input");
+    plane.slider.max = data.size[plane.through] - 1;
+    plane.label = frame.querySelector(".label");
+    plane.lines = [...frame.querySelectorAll(".line")];
+    plane.slider.addEventListener("input", () => { state.active = number; go(plane.through, +plane.slider.value); });
+    const box = frame.querySelector(".picture");
+    function point(event) {
+      const { left, top, width, height } = box.getBoundingClientRect();
+      const x = ((event.clientX - left) / width) * canvas.width - 0.5;
+      const y = ((event.clientY - top) / height) * canvas.height - 0.5;
+      state.active = number;
+      go(plane.across, x);
+      go(plane.down, plane.flip ? canvas.height - 1 - y : y);
+    }
+    box.addEventListener("pointerdown", (event) => { box.setPointerCapture(event.pointerId); point(event); });
+    box.addEventListener("pointermove", (event) => { if (event.buttons & 1) point(event); });
+    box.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      state.active = number;
+      go(plane.through, state.at[plane.through] - Math.sign(event.deltaY));
+    }, { passive: false });
+  });
+
+  // ---- controls
+  const bases = ["blend", "fixed", "moving", "warped", "difference"];
+  const overlays = ["none", ...data.overlays.map((o) => o.name)];
+  const listen = (id, change) => document.getElementById(id).addEventListener("input", (event) => {
+    change(event.target.value);
+    draw();
+  });
+  listen("base", (v) => { state.base = v; });
+  listen("overlay", (v) => { state.overlay = v; });
+  listen("window", (v) => { state.window = +v; makeTable(); });
+  listen("share", (v) => { state.share = +v; });
+  listen("opacity", (v) => { state.opacity = +v; });
+
+  const next = (list, value) => list[(list.indexOf(value) + 1) % list.length];
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+    const plane = planes[state.active], up = plane.flip ? 1 : -1;
+    const keys = {
+      ArrowLeft: () => go(plane.across, state.at[plane.across] - 1),
+      ArrowRight: () => go(plane.across, state.at[plane.across] + 1),
+      ArrowUp: () => go(plane.down, state.at[plane.down] + up),
+      ArrowDown: () => go(plane.down, state.at[plane.down] - up),
+      PageUp: () => go(plane.through, state.at[plane.through] + 1),
+      PageDown: () => go(plane.through, state.at[plane.through] - 1),
+      Tab: () => { state.active = (state.active + 1) % 3; },
+      " ": () => {
+        if (state.base === "blend") state.share = state.share > 0.5 ? 0 : 1;
+        else state.base = state.base === "fixed" ? "warped" : "fixed";
+      },
+      o: () => { state.overlay = next(overlays, state.overlay); },
+      w: () => { state.window = (state.window + 1) % data.windows.length; makeTable(); },
+      c: () => { state.cross = !state.cross; },
+    };
+    bases.forEach((name, n) => { keys[n + 1] = () => { state.base = name; }; });
+    const act = keys[event.key];
+    const inside = viewer.contains(document.activeElement) || document.activeElement === document.body;
+    if (!act || !inside || (event.key === "Tab" && document.activeElement !== viewer)) return;
+    event.preventDefault();
+    act();
+    draw();
+  });
+
+  // a row of a table can name a place
+  for (const row of document.querySelectorAll("tr[data-at]")) {
+    row.addEventListener("click", () => {
+      const place = JSON.parse(row.dataset.at);
+      place.forEach((mm, axis) => go(axis, (mm - data.origin[axis]) / data.spacing));
+      viewer.scrollIntoView({ behavior: "smooth", block: "nearest" });
+    });
+  }
+  makeTable();
+  draw();
+  window.lungmorphViewer = { state, planes, volumes, go, draw };
+  document.documentElement.dataset.ready = "yes";
+})();

@@ -1,0 +1,268 @@
+"""The report: what is in the page, and, in a real browser, what it does."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lungmorph.quality import assess
+from lungmorph.report.index import write_index
+from lungmorph.report.page import Report, render, write_report
+from lungmorph.report.sheets import MOST_VOXELS, linear_bytes, log_bytes, make_sheet, shown_grid
+from lungmorph.simulate import SimulatedPair
+from lungmorph.space import Volume
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+
+
+def unpacked(sheet: dict[str, Any], size: tuple[int, int, int]) -> np.ndarray:
+    """A volume (D, H, W) from its sheet, tile by tile."""
+    nx, ny, nz = size
+    data = base64.b64decode(sheet["src"].split(",", 1)[1])
+    picture = np.asarray(Image.open(io.BytesIO(data)))
+    tiles = []
+    for z in range(nz):
+        row, column = divmod(z, sheet["columns"])
+        tiles.append(picture[row * ny : (row + 1) * ny, column * nx : (column + 1) * nx])
+    return np.stack(tiles)
+
+
+def test_sheets_come_back_to_the_byte_or_nearly() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (7, 5, 9)).astype(np.uint8)
+    exact = make_sheet(values, exact=True)
+    assert exact.src.startswith("data:image/png;base64,")
+    np.testing.assert_array_equal(unpacked(exact.as_dict(), (9, 5, 7)), values)
+    smooth = np.add.outer(np.add.outer(np.arange(12) * 6, np.arange(20) * 2), np.arange(24) * 3)
+    near = unpacked(make_sheet(smooth.astype(np.uint8), exact=False).as_dict(), (24, 20, 12))
+    assert np.abs(near.astype(int) - smooth).max() < 12
+
+
+def test_bytes_of_values() -> None:
+    values = np.array([-5, 0, 5, 10, 20, np.nan], np.float32)
+    np.testing.assert_array_equal(linear_bytes(values, 0, 10), [0, 0, 128, 255, 255, 0])
+    changes = np.array([0.0, -1.0, 1 / 3, 1.0, 3.0, 9.0], np.float32)
+    np.testing.assert_array_equal(log_bytes(changes, 1 / 3, 3), [0, 0, 0, 128, 255, 255])
+
+
+def test_large_chests_are_shown_coarser() -> None:
+    grid = shown_grid(np.array([-250.0, -200, -300]), np.array([250.0, 200, 300]))
+    assert 0.8 * MOST_VOXELS < grid.voxels < 1.1 * MOST_VOXELS
+    assert shown_grid(np.zeros(3), np.full(3, 50.0)).spacing == (1.25, 1.25, 1.25)
+
+
+@pytest.fixture(scope="module")
+def report(small_pair: SimulatedPair) -> Report:
+    pair = small_pair
+    marks = (pair.fixed_landmarks, pair.moving_landmarks)
+    error = torch.zeros(pair.fixed.grid.shape)
+    error[:, :, : pair.fixed.grid.size[0] // 2] = 4.0  # the patient's right
+    found = assess(
+        pair.fixed,
+        pair.moving,
+        pair.fixed_lungs,
+        pair.moving_lungs,
+        pair.truth,
+        landmarks=marks,
+        predicted_mm=Volume(error, pair.fixed.grid),
+    )
+    return Report(
+        title="<exhale> & inhale",
+        subtitle="a test",
+        fixed=pair.fixed,
+        moving=pair.moving,
+        fixed_lungs=pair.fixed_lungs,
+        transform=pair.truth,
+        assessment=found,
+        landmarks=marks,
+        method={"preset": "</script><script>alert(1)</script>"},
+    )
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> str:
+    return render(report)
+
+
+def data_of(page: str) -> dict[str, Any]:
+    found = re.search(r'id="viewer-data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    data: dict[str, Any] = json.loads(found.group(1))
+    return data
+
+
+def test_it_needs_no_network_and_escapes_what_comes_from_outside(page: str) -> None:
+    assert not re.search(r'(src|href)\s*=\s*["\']?(https?:)?//', page)
+    assert "&lt;exhale&gt; &amp; inhale" in page
+    assert "<script>alert" not in page
+    assert len(page) < 15e6
+
+
+def test_what_is_shown_lies_where_it_is(page: str, report: Report) -> None:
+    """A voxel of the sheets against the scan at the same place of the world."""
+    data = data_of(page)
+    size = tuple(data["size"])
+    lungs = unpacked(data["sheets"]["lungs"], size) > 127
+    error = unpacked(data["sheets"]["predicted-error"], size)
+    k, j, i = (axis[::97] for axis in np.nonzero(lungs))
+    world = np.asarray(data["origin"]) + np.stack([i, j, k], 1) * data["spacing"]
+    grid = report.fixed.grid
+    index = np.rint(grid.to_index(world)).astype(int)
+    assert report.fixed_lungs.data.numpy()[index[:, 2], index[:, 1], index[:, 0]].mean() > 0.97
+    right = world[:, 0] < grid.center[0] - 4
+    left = world[:, 0] > grid.center[0] + 4
+    assert np.median(error[k, j, i][right]) == round(255 * 0.4)
+    assert error[k, j, i][left].max() == 0
+    fixed = unpacked(data["sheets"]["fixed"], size)[k, j, i] / 255 * 1700 - 1100
+    there = report.fixed.data.numpy()[index[:, 2], index[:, 1], index[:, 0]]
+    assert np.corrcoef(fixed, there)[0, 1] > 0.8
+
+
+def test_landmarks_worst_first_and_figures_on_top(page: str, report: Report) -> None:
+    assert report.landmarks is not None
+    count = len(report.landmarks[0])
+    assert f"Landmarks ({count})" in page
+    assert page.count("<tr data-at=") == count
+    assert "landmark error" in page
+    assert 'id="verdict">review<' in page
+
+
+# ------------------------------------------------------------------ in a browser
+
+STEPS = """
+<script>
+(async () => {
+  const said = {};
+  for (let n = 0; n < 3000 && !document.documentElement.dataset.ready; n++) await new Promise((r) => setTimeout(r, 20));
+  const v = window.lungmorphViewer, canvas = (n) => document.querySelectorAll("#viewer canvas")[n];
+  const frame = () => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)));
+  const sum = (n) => {
+    const c = canvas(n);
+    return c.getContext("2d").getImageData(0, 0, c.width, c.height).data.reduce((a, b) => a + b, 0);
+  };
+  const key = async (k) => { document.body.dispatchEvent(new KeyboardEvent("keydown", { key: k, bubbles: true })); await frame(); };
+  await frame();
+  said.ready = !!v;
+  said.start = v.state.at.slice();
+  said.overlay = v.state.overlay;
+  const before = [sum(0), sum(1), sum(2)];
+  const slider = document.querySelector("[data-plane=axial] input");
+  slider.value = +slider.value + 5;
+  slider.dispatchEvent(new Event("input"));
+  await frame();
+  said.sliderMoves = v.state.at[2] - said.start[2];
+  said.onlyAxialChanged = [sum(0) !== before[0], sum(1) !== before[1], sum(2) !== before[2]];
+  await key("PageDown");
+  said.pageDown = v.state.at[2] - said.start[2];
+  await key("2");
+  said.base = v.state.base;
+  await key("o");
+  said.overlayAfterO = v.state.overlay;
+  await key("w");
+  said.window = v.state.window;
+  await key(" ");
+  said.flipped = v.state.base;
+  const box = canvas(0).parentElement, r = box.getBoundingClientRect();
+  box.setPointerCapture = () => {};
+  const c = canvas(0);
+  box.dispatchEvent(new PointerEvent("pointerdown", {
+    clientX: r.left + (r.width * 10.5) / c.width, clientY: r.top + (r.height * 20.5) / c.height, bubbles: true }));
+  await frame();
+  said.clicked = v.state.at.slice(0, 2);
+  const row = document.querySelector("tr[data-at]");
+  row.click();
+  await frame();
+  said.row = JSON.parse(row.dataset.at);
+  said.wentTo = v.state.at.slice();
+  said.readout = document.getElementById("readout").textContent;
+  const heads = document.querySelectorAll("#landmarks th");
+  heads[4].click();
+  const errors = [...document.querySelectorAll("#landmarks tbody tr")].map((tr) => +tr.cells[4].textContent);
+  said.sorted = errors.every((e, n) => n === 0 || errors[n - 1] <= e);
+  document.body.setAttribute("data-said", JSON.stringify(said));
+})();
+</script>
+"""
+
+
+def browse(path: Path, *options: str) -> str:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={path.parent / 'profile'}", "--window-size=1300,1400", "--virtual-time-budget=90000",
+        *options, path.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+def test_slider_planes_keys_overlay_and_tables_in_a_browser(page: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    # --dump-dom draws no frames: what waits for the next one would wait for ever
+    frames = "<script>window.requestAnimationFrame = (f) => setTimeout(f, 1);</script>"
+    text = page.replace("<head>", "<head>" + frames).replace("</body>", STEPS + "</body>")
+    path.write_text(text, encoding="utf-8")
+    dom = browse(path, "--dump-dom")
+    found = re.search(r'data-said="(.*?)"', dom)
+    assert found, dom[-2000:]
+    said = json.loads(found.group(1).replace("&quot;", '"'))
+    data = data_of(page)
+    assert said["ready"]
+    assert said["overlay"] == "predicted-error"
+    assert said["sliderMoves"] == 5
+    assert said["onlyAxialChanged"] == [True, False, False]
+    assert said["pageDown"] == 4
+    assert said["base"] == "fixed"
+    assert said["overlayAfterO"] == "displacement"
+    assert said["window"] == 1
+    assert said["flipped"] == "warped"
+    assert said["clicked"] == [10, 20]
+    place = np.asarray(data["origin"]) + np.asarray(said["wentTo"]) * data["spacing"]
+    assert np.abs(place - said["row"]).max() <= data["spacing"] / 2 + 0.01
+    assert re.search(r"displacement [\d.]+ mm", said["readout"])
+    assert said["sorted"]
+
+
+def test_it_prints(page: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page, encoding="utf-8")
+    browse(path, f"--print-to-pdf={tmp_path / 'report.pdf'}", "--no-pdf-header-footer")
+    pdf = (tmp_path / "report.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 16
+
+
+# ------------------------------------------------------------------ many results
+
+
+def test_index_of_results(report: Report, tmp_path: Path) -> None:
+    for name in ("a b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "quality.json").write_text(json.dumps(report.assessment.as_dict()))
+    write_report(report, tmp_path / "a b" / "report.html")
+    text = write_index(tmp_path).read_text()
+    assert 'href="a%20b/report.html"' in text
+    assert text.count('class="verdict review"') == 2
+    assert "2 results, 2 review" in text
+    (tmp_path / "c" / "quality.json").write_text("{}")
+    with pytest.raises(Exception, match=r"c/quality.json: expected what LungMorph wrote"):
+        write_index(tmp_path)
+
+
+def test_index_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match=r"expected results with quality.json"):
+        write_index(tmp_path)
