@@ -256,7 +256,6 @@ def test_board_holds_curves_and_pictures_and_the_folder_its_files(tmp_path: Path
     assert tags["images"] == ["validation/pair"]
     picture = board.Images("validation/pair")[0]
     assert (picture.width, picture.height) == (5 * SHAPE[2], SHAPE[0])
-    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
     assert {path.name for path in tmp_path.iterdir()} == {
         "checkpoint.pt", "config.yaml", "curves.png", "log.txt", "tensorboard", "train.csv",
         "validation.csv", "versions.json", "weights.safetensors",

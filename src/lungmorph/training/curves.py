@@ -22,9 +22,11 @@ def draw_curves(folder: Path) -> None:
     from matplotlib.figure import Figure
 
     train, validation = _rows(folder / "train.csv"), _rows(folder / "validation.csv")
-    figure = Figure(figsize=(9, 9), layout="constrained")
+    figure = Figure(figsize=(9, 9))
     FigureCanvasAgg(figure)
-    loss, error, folded = figure.subplots(3, 1, sharex=True)
+    # fixed margins: a layout that is worked out takes as long as the drawing
+    margins = {"left": 0.1, "right": 0.98, "top": 0.98, "bottom": 0.06, "hspace": 0.1}
+    loss, error, folded = figure.subplots(3, 1, sharex=True, gridspec_kw=margins)
     _line(loss, train, "loss", "training", "0.7")
     _line(loss, validation, "loss", "validation", "C0")
     _line(error, validation, "error_mm", "after", "C0")
