@@ -228,16 +228,16 @@ def _shown(
         from rich.progress import BarColumn, TextColumn
 
         columns = (
-            TextColumn("{task.description:<24}"),
-            BarColumn(bar_width=28),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
             TextColumn("{task.fields[facts]}"),
         )
-        with Progress(*columns, console=console, transient=True) as bar:
+        with Progress(*columns, console=console, transient=True, expand=True) as bar:
             task = bar.add_task("starting", total=1.0, facts="")
 
             def watch(status: Status) -> None:
                 share = status.stage_step / status.stage_steps
-                bar.update(task, description=status.stage, completed=share, facts=_facts(status))
+                bar.update(task, description=status.stage, completed=share, facts=_brief(status))
 
             def progress(what: str, share: float) -> None:
                 bar.update(task, description=what, completed=share, facts="")
@@ -264,6 +264,19 @@ def _facts(status: Status) -> str:
     if status.outcome is not None:
         parts.append(_outcome(status.outcome))
     parts.append(f"{status.pairs_per_second:.2f} pairs/s")
-    minutes = round(status.seconds_left / 60)
-    parts.append(f"at most {minutes // 60}:{minutes % 60:02d} h left")
+    parts.append(f"at most {_hours(status.seconds_left)} left")
     return ", ".join(parts)
+
+
+def _brief(status: Status) -> str:
+    """The same for a terminal of 80 columns, beside the bar."""
+    parts = [f"{status.stage_step}/{status.stage_steps}", f"loss {status.loss:.4f}"]
+    if status.outcome is not None:
+        parts.append(_outcome(status.outcome).split(" (")[0])
+    parts += [f"{status.pairs_per_second:.1f} pairs/s", f"{_hours(status.seconds_left)} left"]
+    return "  ".join(parts)
+
+
+def _hours(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}:{minutes % 60:02d} h"
