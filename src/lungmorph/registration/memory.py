@@ -13,12 +13,13 @@ from ..errors import InputError
 from ..networks import ModelConfig, choose
 from ..space import Grid
 from .presets import Preset
+from .refine import BLOCK_VOXELS
 
 log = logging.getLogger(__name__)
 
-#: Bytes at the peak of a refinement step for every voxel of its lattice, measured
-#: (benchmarks/memory.py prints it), with a reserve of a tenth.
-REFINE_BYTES = 230
+#: Bytes at the peak of a refinement step for every voxel of its lattice, and more for those of the block that
+#: it works on, measured (benchmarks/memory.py prints their sum), with a reserve of a quarter.
+REFINE_BYTES, BLOCK_BYTES = 30, 200
 #: Likewise for every voxel of both scans, for the copies that are held through all steps.
 SCAN_BYTES = 24
 
@@ -39,7 +40,8 @@ def available_bytes() -> int:
 
 def refine_bytes(region: Grid, spacing: float) -> int:
     """Peak of a refinement on a lattice of ``spacing`` mm over ``region``."""
-    return REFINE_BYTES * region.with_spacing(spacing).voxels
+    voxels = region.with_spacing(spacing).voxels
+    return REFINE_BYTES * voxels + BLOCK_BYTES * min(voxels, BLOCK_VOXELS)
 
 
 def fit_to_memory(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,19 +53,25 @@ def prepare(
     fixed, moving = (
         clean_hu(image, name) for image, name in zip((fixed, moving), names, strict=True)
     )
-    lungs = []
-    for image, mask, name in zip((fixed, moving), (fixed_mask, moving_mask), names, strict=True):
-        if mask is not None and not bool(mask.data.any()):
-            raise InputError(
-                f"mask of {name}",
-                expected="voxels above 0",
-                found="none",
-                do="leave the mask out to have it made",
-            )
-        lungs.append(lung_mask(image, name) if mask is None else Volume(mask.data > 0, mask.grid))
+    # both scans at once: what finds lungs uses one core
+    with ThreadPoolExecutor(2 if torch.get_num_threads() > 1 else 1) as both:
+        lungs = list(both.map(_lungs, (fixed, moving), (fixed_mask, moving_mask), names))
     low, high = lung_bounds(lungs[0])
     region = Grid.covering(low, high, 2.0, margin=MARGIN_MM)
     return Prepared(fixed, moving, lungs[0], lungs[1], region)
+
+
+def _lungs(image: Volume, mask: Volume | None, name: object) -> Volume:
+    if mask is None:
+        return lung_mask(image, name)
+    if not bool(mask.data.any()):
+        raise InputError(
+            f"mask of {name}",
+            expected="voxels above 0",
+            found="none",
+            do="leave the mask out to have it made",
+        )
+    return Volume(mask.data > 0, mask.grid)
 
 
 def clean_hu(image: Volume, name: object) -> Volume:

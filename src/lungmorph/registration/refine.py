@@ -30,9 +30,13 @@ from ..ops.warp import length
 from ..space import Affine, Grid, Volume
 from ..space.sampling import sample_world, world_points
 
+Block = tuple[slice, slice, slice]
+
 log = logging.getLogger(__name__)
 
 TV_KNEE = 0.1
+#: About so many voxels are worked on at a time.
+BLOCK_VOXELS = 1_000_000
 #: Contrast in HU below which a place counts as flat.
 FLAT_HU = 40.0
 #: Blur, in units of the slice distance, that hides the ripple of linear interpolation between slices.
@@ -151,7 +155,7 @@ class _Problem:
         self.grid = region.with_spacing(scale.spacing)
         self.basis = field.weights(self.grid)
         self.radius = max(1, round(scale.window / scale.spacing))
-        self.affine_points = affine.map_points(world_points(self.grid))
+        self.affine = affine
         # moving image on a lattice of the same spacing, around all that the region can reach
         reach = affine.apply(self.grid.corners)
         low, high = moving.grid.bounds()
@@ -166,26 +170,13 @@ class _Problem:
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask
         wide = box_mean(lungs[None, None], max(1, round(3.0 / scale.spacing)))[0, 0]
         self.mask = (wide > 0.1).float()
+        self.blocks = _blocks(self.mask)
 
     def step(self) -> None:
-        displacement = expand(self.field.coefficients, self.basis)
-        points = self.affine_points + displacement.movedim(0, -1)
-        warped = sample_world(self.moving[None], self.moving_grid, points)
-        warped = normalize_locally(warped[None], self.radius, FLAT_HU)[0, 0]
-        residual = self.fixed - warped
-        # the mean of both gradients: second order at the price of first (Malis' ESM)
-        mean = (self.fixed + warped) / 2
-        gradient = [_central(mean, dim) / self.scale.spacing for dim in (2, 1, 0)]
-        weight = self.mask / (residual.abs() + 0.5)
-        volume = self.scale.spacing**3
-        products = []
-        for a in range(3):
-            left = gradient[a] * weight
-            products += [left * gradient[b] for b in range(a, 3)]
-            products.append(left * residual)
-        gathered = gather(torch.stack(products), self.basis) * volume
+        """One damped Gauss-Newton step, block by block: what is computed stays near the processor."""
+        total = torch.stack([self._normal_equations(block) for block in self.blocks]).sum(dim=0)
         # order: xx xy xz xr yy yz yr zz zr
-        xx, xy, xz, xr, yy, yz, yr, zz, zr = gathered
+        xx, xy, xz, xr, yy, yz, yr, zz, zr = total * self.scale.spacing**3
         matrix = torch.stack([xx, xy, xz, yy, yz, zz])
         right = torch.stack([xr, yr, zr])
         update = self._solve(matrix, right)
@@ -193,12 +184,40 @@ class _Problem:
         limit = 1.5 * self.scale.spacing
         update = update * (limit / longest.clamp_min(limit))
         self.field.coefficients = self.field.coefficients + update
-        log.debug(
-            "%g mm: residual %.4f, step mean %.3f mm",
-            self.scale.spacing,
-            float((residual.abs() * self.mask).sum() / self.mask.sum()),
-            float(longest.mean()),
+        log.debug("%g mm: step mean %.3f mm", self.scale.spacing, float(longest.mean()))
+
+    def _normal_equations(self, block: Block) -> Tensor:
+        """Products of gradients and residual in a block, gathered at the control points: (9, d, h, w)."""
+        # the windows of the voxels and the differences to their neighbours reach beyond them
+        halo = self.radius + 1
+        wide = tuple(
+            slice(max(0, part.start - halo), min(n, part.stop + halo))
+            for part, n in zip(block, self.grid.shape, strict=True)
         )
+        inner = tuple(
+            slice(part.start - around.start, part.stop - around.start)
+            for part, around in zip(block, wide, strict=True)
+        )
+        z, y, x = (weights[part] for weights, part in zip(self.basis, wide, strict=True))
+        seen = self.grid.crop(
+            [part.start for part in wide[::-1]], [part.stop - part.start for part in wide[::-1]]
+        )
+        displacement = expand(self.field.coefficients, (z, y, x))
+        points = self.affine.map_points(world_points(seen)).add_(displacement.movedim(0, -1))
+        warped = sample_world(self.moving[None], self.moving_grid, points)
+        warped = normalize_locally(warped[None], self.radius, FLAT_HU)[0, 0]
+        # the mean of both gradients: second order at the price of first (Malis' ESM)
+        mean = (self.fixed[wide] + warped) / 2
+        gradient = [_central(mean, dim)[inner] / self.scale.spacing for dim in (2, 1, 0)]
+        residual = self.fixed[block] - warped[inner]
+        weight = self.mask[block] / (residual.abs() + 0.5)
+        products = []
+        for a in range(3):
+            left = gradient[a] * weight
+            products += [left * gradient[b] for b in range(a, 3)]
+            products.append(left * residual)
+        z, y, x = (weights[part] for weights, part in zip(self.basis, block, strict=True))
+        return gather(torch.stack(products), (z, y, x))
 
     def _solve(self, matrix: Tensor, right: Tensor) -> Tensor:
         """(M + stiffness * L) update = right - stiffness * L v, by conjugate gradients."""
@@ -249,6 +268,24 @@ class _Problem:
             p = z + (new / rz) * p
             rz = new
         return u
+
+
+def _blocks(mask: Tensor) -> list[Block]:
+    """Slabs of slices, each cut to what it has of the mask (D, H, W); together they hold all of it."""
+    depth, height, width = mask.shape
+    thick = max(8, BLOCK_VOXELS // (height * width))
+    blocks = []
+    for first in range(0, depth, thick):
+        slab = mask[first : first + thick] > 0
+        if not bool(slab.any()):
+            continue
+        ends = []
+        for others in ((1, 2), (0, 2), (0, 1)):
+            used = slab.any(dim=others[1]).any(dim=others[0]).nonzero()
+            ends.append((int(used.min()), int(used.max()) + 1))
+        (z0, z1), (y0, y1), (x0, x1) = ends
+        blocks.append((slice(first + z0, first + z1), slice(y0, y1), slice(x0, x1)))
+    return blocks
 
 
 def _at(volume: Volume, grid: Grid, fill: float | None = None) -> Tensor:
