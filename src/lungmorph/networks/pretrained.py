@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from .config import ModelConfig, config_from_json
 
 DEFAULT_NAME = "two-level"
 FORMAT_VERSION = "1"
+Config = TypeVar("Config")
+Network = TypeVar("Network", bound=nn.Module)
 _FOLDER = Path(__file__).parent / "weights"
 _SUFFIX = ".safetensors"
 
@@ -32,7 +34,7 @@ def available() -> list[str]:
 
 def save_model(
     model: nn.Module,
-    config: ModelConfig,
+    config: BaseModel,
     card: Mapping[str, Any],
     path: str | os.PathLike[str],
     dtype: torch.dtype = torch.float32,
@@ -76,10 +78,25 @@ def load_model(
             :func:`available` lists.
 
     Raises:
-        InputError: no such file or name; not a whole safetensors file; not LungMorph weights; a
+        InputError: no such file or name, and as :func:`load_weights`.
+    """
+    return load_weights(_find(path_or_name), config_from_json, build)
+
+
+def load_weights(
+    path: Path, parse: Callable[[str], Config], make: Callable[[Config], Network]
+) -> tuple[Network, Config, dict[str, Any]]:
+    """A network of any kind from a file of :func:`save_model`: in eval mode, float32, on the CPU.
+
+    Args:
+        path: of the file.
+        parse: its config from JSON.
+        make: the network from its config.
+
+    Raises:
+        InputError: not a whole safetensors file; not LungMorph weights; weights of another kind; a
             wrong checksum; tensors that do not fit the architecture.
     """
-    path = _find(path_or_name)
     tensors, metadata = _read(path)
     expected = f"weights written by LungMorph (format {FORMAT_VERSION})"
     if metadata.get("format") != f"lungmorph-{FORMAT_VERSION}":
@@ -96,12 +113,12 @@ def load_model(
             do="the file is damaged or was changed: fetch it again",
         )
     try:
-        config = config_from_json(metadata["config"])
+        config = parse(metadata["config"])
         card = json.loads(metadata["card"])
     except (ValidationError, json.JSONDecodeError) as error:
         found = f"a config or card that cannot be read ({str(error).splitlines()[0]})"
         raise InputError(path, expected=expected, found=found) from error
-    model = build(config)
+    model = make(config)
     _check_fit(path, model.state_dict(), tensors)
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return model.eval(), config, card

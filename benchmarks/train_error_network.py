@@ -1,0 +1,179 @@
+"""Train the error network on what error_cases.py made; it can be stopped and goes on where it was.
+
+    python benchmarks/train_error_network.py CASES RUN --minutes 40
+
+RUN/state.safetensors holds the weights of the last check, RUN/optimizer.safetensors those of Adam, RUN/log.csv the curve,
+RUN/error.safetensors the best weights with their card and a temperature fitted on validation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lungmorph.quality.error_features import CHANNELS
+from lungmorph.quality.error_network import ErrorConfig, ErrorNetwork, error_loss, expected_mm
+from lungmorph.quality.error_weights import save_error_network
+
+CROP = (48, 48, 48)
+
+
+class Kept:
+    """The attempts of a split, read when asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = sorted(folder.glob("*/*.safetensors"))
+        if not self.files:
+            raise SystemExit(f"{folder}: no attempts; make them with error_cases.py")
+
+    def read(self, path: Path) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (C, D, H, W), error in mm and lungs (1, D, H, W) each."""
+        with safe_open(path, framework="pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return found["features"].float(), found["error_mm"].float()[None], found["lungs"][None]
+
+    def crop(self, draw: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """A random part around a voxel of the lung, mirrored at random left to right."""
+        features, error, lungs = self.read(self.files[draw.integers(len(self.files))])
+        inside = lungs[0].nonzero()
+        middle = inside[draw.integers(len(inside))].tolist()
+        where = [slice(None)]
+        for at, size, whole in zip(middle, CROP, lungs.shape[1:], strict=True):
+            first = int(np.clip(at - size // 2, 0, max(whole - size, 0)))
+            where.append(slice(first, first + size))
+        parts = [
+            _filled(part[tuple(where)], fill)
+            for part, fill in ((features, 0.0), (error, 0.0), (lungs, False))
+        ]
+        if draw.random() < 0.5:
+            parts = [part.flip(3) for part in parts]
+        return parts[0], parts[1], parts[2]
+
+
+def _filled(part: Tensor, fill: float) -> Tensor:
+    """The part as large as a crop, where the image is smaller."""
+    out = torch.full((part.shape[0], *CROP), fill, dtype=part.dtype)
+    depth, height, width = part.shape[1:]
+    out[:, :depth, :height, :width] = part
+    return out
+
+
+def check(network: ErrorNetwork, kept: Kept) -> dict[str, float]:
+    """Loss, absolute error below 5 mm, and the temperature that fits, over whole lungs of a split."""
+    network.eval()
+    losses, absolute, squares = [], [], []
+    with torch.inference_mode():
+        for path in kept.files:
+            features, error, lungs = kept.read(path)
+            mean, spread = network.predict(features)
+            wanted = error[0][lungs[0]]
+            guess, width = mean[lungs[0]], spread[lungs[0]]
+            z = ((wanted + 0.3).log() - guess) / width
+            losses.append(float((0.5 * z.square() + width.log()).mean()))
+            squares.append(float(z.square().mean()))
+            small = wanted < 5
+            if bool(small.any()):
+                absolute.append(float((expected_mm(guess) - wanted)[small].abs().mean()))
+    network.train()
+    return {
+        "loss": float(np.mean(losses)),
+        "mae_mm": float(np.mean(absolute)),
+        "temperature": float(np.sqrt(np.mean(squares))),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cases", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--steps", type=int, default=6000, help="at which the rate has come to 0")
+    parser.add_argument("--every", type=int, default=200)
+    given = parser.parse_args()
+    given.run.mkdir(parents=True, exist_ok=True)
+    train, validation = Kept(given.cases / "train"), Kept(given.cases / "validation")
+    torch.manual_seed(0)
+    config = ErrorConfig()
+    network = ErrorNetwork(config)
+    adam = torch.optim.AdamW(network.parameters(), lr=given.rate, weight_decay=1e-4)
+    step, best = _resumed(given.run, network, adam)
+    end = time.monotonic() + 60 * given.minutes
+    while step < given.steps and time.monotonic() < end:
+        draw = np.random.default_rng((7, step))
+        parts = [train.crop(draw) for _ in range(given.batch)]
+        features, error, lungs = (torch.stack(part) for part in zip(*parts, strict=True))
+        for group in adam.param_groups:
+            group["lr"] = given.rate * 0.5 * (1 + np.cos(np.pi * step / given.steps))
+        loss = error_loss(network(features), error, lungs)
+        adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        adam.step()
+        step += 1
+        if step % given.every == 0 or step == given.steps:
+            found = check(network, validation)
+            best = _kept(given.run, network, adam, step, float(loss.detach()), found, best)
+            print(step, float(loss.detach()), found, flush=True)
+
+
+def _kept(
+    run: Path,
+    network: ErrorNetwork,
+    adam: torch.optim.Optimizer,
+    step: int,
+    loss: float,
+    found: dict[str, float],
+    best: float,
+) -> float:
+    save_file(network.state_dict(), run / "state.safetensors")
+    moments = {
+        f"{n}.{key}": value
+        for n, state in adam.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+    save_file(moments, run / "optimizer.safetensors", metadata={"step": str(step)})
+    new = not (run / "log.csv").exists()
+    with open(run / "log.csv", "a", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream)
+        if new:
+            rows.writerow(["step", "loss", *found])
+        rows.writerow([step, loss, *found.values()])
+    if found["loss"] < best:
+        calm = ErrorNetwork(network.config.model_copy(update={"temperature": found["temperature"]}))
+        calm.load_state_dict(network.state_dict())
+        card = {"step": step, "validation": found, "channels": list(CHANNELS)}
+        save_error_network(calm, card, run / "error.safetensors")
+        (run / "best.json").write_text(json.dumps(found))
+    return min(best, found["loss"])
+
+
+def _resumed(run: Path, network: ErrorNetwork, adam: torch.optim.Optimizer) -> tuple[int, float]:
+    if not (run / "optimizer.safetensors").exists():
+        return 0, float("inf")
+    network.load_state_dict(load_file(run / "state.safetensors"))
+    with safe_open(run / "optimizer.safetensors", framework="pt") as file:
+        step = int(file.metadata()["step"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in load_file(run / "optimizer.safetensors").items():
+        n, key = name.split(".")
+        state.setdefault(int(n), {})[key] = value
+    adam.load_state_dict({"state": state, "param_groups": adam.state_dict()["param_groups"]})
+    best = run / "best.json"
+    return step, json.loads(best.read_text())["loss"] if best.exists() else float("inf")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What can be seen of a registration's error without landmarks, voxel by voxel, on one coarse lattice.
+
+Two kinds of witness: what the images say (do fixed and warped scan agree here, is there structure that could tell?), and what
+the mapping says (does it come back by the independent way back, does it stretch as tissue does?).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..ops import box_mean, length, normalize_locally
+from ..space import Grid, Transform, Volume
+from ..space.sampling import sample_world, world_points
+
+#: Of the lattice, mm.
+SPACING_MM = 3.0
+#: Around the lungs, mm: the network sees past the edge.
+MARGIN_MM = 12.0
+#: Contrast in HU below which a place counts as flat.
+FLAT_HU = 40.0
+#: Half-width of the windows of local likeness, voxels.
+RADII = (1, 3)
+#: Displacements that are not inverted are told apart up to here, mm.
+MOST_MM = 20.0
+
+CHANNELS = (
+    "fixed", "warped", "difference", "likeness, near", "likeness, wide", "contrast",
+    "volume change", "way back", "way back, smoothed", "lungs",
+)  # fmt: skip
+
+
+def error_lattice(fixed_lungs: Volume) -> Grid:
+    """The world-aligned lattice over the lungs, with a margin."""
+    index = (fixed_lungs.data > 0).nonzero().flip(1).numpy()
+    corners = fixed_lungs.grid.to_world(index)
+    return Grid.covering(corners.min(axis=0), corners.max(axis=0), SPACING_MM, margin=MARGIN_MM)
+
+
+def error_features(
+    fixed: Volume,
+    moving: Volume,
+    fixed_lungs: Volume,
+    transform: Transform,
+    backward: Transform,
+    grid: Grid | None = None,
+) -> tuple[Tensor, Tensor, Grid]:
+    """The channels that the error network sees.
+
+    Args:
+        fixed, moving: CT, HU.
+        fixed_lungs: mask, any grid.
+        transform: to be judged, fixed to moving points, LPS mm.
+        backward: moving to fixed, from an independent registration of the swapped pair.
+        grid: the lattice; :func:`error_lattice` if None.
+
+    Returns:
+        (len(CHANNELS), D, H, W) float32, each of the order of one; the lungs, bool (D, H, W); and the lattice.
+    """
+    grid = grid or error_lattice(fixed_lungs)
+    mask = Volume((fixed_lungs.data > 0).float(), fixed_lungs.grid)
+    inside = mask.reduce(SPACING_MM).resample(grid, fill=0.0).data
+    seen = fixed.reduce(SPACING_MM).resample(grid).data
+    coarse = moving.reduce(SPACING_MM)
+    start = world_points(grid)
+    points = transform.map_points(start)
+    warped = sample_world(coarse.data[None], coarse.grid, points)[0]
+    a, b = (hu.clamp(-1000, 200)[None, None] for hu in (seen, warped))
+    field = transform.displacement_on(grid)
+    change = field.jacobian().data.clamp(0.1, 10).log()
+    miss = length((backward.map_points(points) - start).movedim(-1, 0)[None])[0, 0]
+    known = torch.from_numpy(backward.covers(points.numpy()))
+    miss = torch.where(known, miss, torch.full_like(miss, MOST_MM)).clamp_max(MOST_MM)
+    smoothed = box_mean(miss[None, None], 2)[0, 0]
+    contrast = (box_mean(a * a, 2) - box_mean(a, 2).square()).clamp_min(0).sqrt()
+    channels = [
+        (a + 1000) / 1200,
+        (b + 1000) / 1200,
+        (normalize_locally(a, 2, FLAT_HU) - normalize_locally(b, 2, FLAT_HU)).abs() / 2,
+        *(_likeness(a, b, radius) for radius in RADII),
+        contrast / 200,
+        change[None, None],
+        torch.log1p(miss)[None, None],
+        torch.log1p(smoothed)[None, None],
+        inside[None, None],
+    ]
+    return torch.cat(channels, dim=1)[0], inside > 0.5, grid
+
+
+def _likeness(a: Tensor, b: Tensor, radius: int) -> Tensor:
+    """Local correlation of (1, 1, D, H, W) images at every voxel, in [-1, 1]; 0 where both are flat."""
+    first, second = (normalize_locally(image, radius, FLAT_HU) for image in (a, b))
+    return box_mean(first * second, radius)
+
+
+def padded(features: Tensor, multiple: int) -> tuple[Tensor, tuple[slice, ...]]:
+    """Features (C, D, H, W) with sizes that divide by ``multiple``, and where the original lies in them."""
+    sizes = features.shape[1:]
+    ends = [0, 0] * 3
+    for axis, n in enumerate(sizes):
+        ends[2 * (2 - axis) + 1] = -n % multiple
+    where = tuple(slice(0, n) for n in sizes)
+    return F.pad(features[None], ends, mode="replicate")[0], (slice(None), *where)

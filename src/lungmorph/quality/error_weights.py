@@ -1,0 +1,34 @@
+"""The error network that ships, and others of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..networks.pretrained import load_weights, save_model
+from .error_network import ErrorConfig, ErrorNetwork
+
+SHIPPED = Path(__file__).parent / "weights" / "error.safetensors"
+
+
+def load_error_network(path: str | Path | None = None) -> tuple[ErrorNetwork, dict[str, Any]]:
+    """The network in eval mode, and its card.
+
+    Args:
+        path: a file of :func:`save_error_network`; the weights that ship if None.
+
+    Raises:
+        InputError: no such file, or as :func:`lungmorph.networks.pretrained.load_weights`.
+    """
+    where = Path(path) if path is not None else SHIPPED
+    if not where.is_file():
+        raise InputError(where, expected="weights of an error network", found="no such file")
+    network, _, card = load_weights(where, ErrorConfig.model_validate_json, ErrorNetwork)
+    return network, card
+
+
+def save_error_network(network: ErrorNetwork, card: Mapping[str, Any], path: str | Path) -> None:
+    """Write weights, config and card as one safetensors file, whole or not at all."""
+    save_model(network, network.config, card, path)
