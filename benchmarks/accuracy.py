@@ -66,10 +66,12 @@ def measure(given: argparse.Namespace) -> str:
     tools = rivals.NAMES if given.rivals == ["all"] else given.rivals
     picked = methods.lungmorph_methods(given.presets, model=given.model, device=given.device)
     picked += methods.rival_methods(tools, given.rivals_python)
-    dataset = open_dataset(write_dataset(given.work / given.split, given.split, given.quick))
+    dataset = open_dataset(
+        write_dataset(given.work / given.split, given.split, given.quick, given.each)
+    )
     out = given.work / f"{given.split}{'-quick' if given.quick else ''}-results"
     results.claim(out, dataset)
-    options = Options(repeats=given.repeats, threads=given.threads)
+    options = Options(repeats=given.repeats, threads=given.threads, keep=given.keep)
     records = evaluate(dataset.cases, picked, out, options, _say)
     compared = results.comparisons(records)
     facts = machine(given.threads, given.device)
@@ -91,6 +93,7 @@ def section_of(found: dict[str, Any], dataset: Dataset, given: argparse.Namespac
         failed_sheet(summarize(run)),
     ]
     command = f"python benchmarks/accuracy.py --split {given.split}{' --quick' * given.quick}"
+    command += f" --each {given.each}" if given.each else ""
     lines = [
         f"## Accuracy, time and memory beside other tools, {found['date']}",
         f"`{command}`: one run on one machine, methods in turn on every case, seconds the median of {given.repeats}.",
@@ -140,6 +143,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("bench"), help="cases and results")
     parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument("--quick", action="store_true", help="a case or two, for a trial")
+    parser.add_argument("--each", type=int, help="only the first so many cases of every group")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the transforms in the work folder"
+    )
     parser.add_argument("--presets", type=_names, default=["fast", "default", "accurate"])
     parser.add_argument("--model", help="weights; the shipped ones if left out")
     parser.add_argument("--device", default="cpu", help="for the network")

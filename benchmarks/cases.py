@@ -132,7 +132,19 @@ def data_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def write_dataset(folder: Path, split: str = "test", quick: bool = False) -> Path:
+def chosen(split: str, quick: bool = False, each: int | None = None) -> list[Recipe]:
+    """Recipes of a split; with ``each``, the first so many of every group."""
+    kept: list[Recipe] = []
+    for recipe in SPLITS[split]:
+        before = sum(other.group == recipe.group for other in kept)
+        if (recipe.quick or not quick) and (each is None or before < each):
+            kept.append(recipe)
+    return kept
+
+
+def write_dataset(
+    folder: Path, split: str = "test", quick: bool = False, each: int | None = None
+) -> Path:
     """Make the cases that are not there yet and the table of all; returns the table.
 
     The real pair, where the data is there, comes last, without landmarks.
@@ -140,9 +152,7 @@ def write_dataset(folder: Path, split: str = "test", quick: bool = False) -> Pat
     folder.mkdir(parents=True, exist_ok=True)
     data = data_folder()
     rows = []
-    for recipe in SPLITS[split]:
-        if quick and not recipe.quick:
-            continue
+    for recipe in chosen(split, quick, each):
         if recipe.real and data is None:
             print(f"{recipe.id}: left out, no real data (set LUNGMORPH_DATA)")
             continue
