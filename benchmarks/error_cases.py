@@ -2,8 +2,8 @@
 
     python benchmarks/error_cases.py FOLDER --split train --pairs 60 [--rivals greedy --rivals-python PYTHON]
 
-Every pair is simulated (an invented or a real chest, an invented breath or the motion of a real patient, two scanners) and
-registered several times: well, stopped early, too stiff, too loose, by the first level alone, from a wrong start, too smooth to
+Every pair is simulated (an invented or a real chest, an invented breath or the motion of a real patient, two scanners, at times
+contrast in one scan or a part of a lung without air) and registered several times: well, stopped early, too stiff, too loose, by the first level alone, from a wrong start, too smooth to
 slide, off in one place; and by other tools, if asked. Of each attempt the features that the network sees are kept, with the
 true error. Splits share no anatomy and no motion. What is there already is not made again.
 """
@@ -43,6 +43,7 @@ from lungmorph.simulate import (
     Draw,
     SimulatedPair,
     breathing_field,
+    collapse,
     load_motion,
     random_field,
     real_anatomy,
@@ -81,18 +82,23 @@ def simulated(split: str, number: int) -> SimulatedPair:
         field = motion.field_on(grid, anatomy.lungs, amplitude=draw.uniform(0.4, 1.2))
     else:
         field = breathing_field(draw, anatomy.lungs, Breath.drawn(draw))
+    airless = collapse(draw, anatomy.lungs) if draw.chance(0.15) else None
+    if airless is not None:
+        field = airless.after(field)
     moving_grid = None
     if draw.chance(0.3):
         x, y, _ = grid.spacing
         moving_grid = grid.with_spacing((x, y, draw.uniform(3, 5)))
-    return simulate_pair(
+    pair = simulate_pair(
         anatomy,
         field,
         FIRST_SEED[split] + number,
         noise_hu=draw.uniform(5, 40),
         blur_mm=draw.uniform(0.3, 1.2),
+        consolidation=airless.consolidation if airless else None,
         moving_grid=moving_grid,
     )
+    return replace(pair, moving=_otherwise(pair.moving, draw))
 
 
 def attempts(pair: Prepared, truth: Transform, draw: Draw) -> Iterator[tuple[str, Transform]]:
@@ -212,6 +218,14 @@ def others(pair: SimulatedPair, names: list[str], python: str) -> Iterator[tuple
                 yield method.name, read_transform(method.transform(out))
 
 
+def _otherwise(scan: Volume, draw: Draw) -> Volume:
+    """The scan with another calibration and, at times, contrast in its blood."""
+    hu = scan.data.float()
+    if draw.chance(0.3):
+        hu = hu + draw.uniform(40, 160) * ((hu + 450) / 450).clamp(0, 1) * (hu < 150)
+    return Volume(hu * draw.uniform(0.97, 1.03) + draw.uniform(-20, 20), scan.grid)
+
+
 # ------------------------------------------------------------------ ways to go wrong
 
 
@@ -294,7 +308,9 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--rivals", nargs="*", default=[])
     parser.add_argument("--rivals-python", default="python")
+    parser.add_argument("--threads", type=int, default=1, help="one a process is best: run several")
     given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     for number in range(given.first, given.first + given.pairs):
         done = given.folder / given.split / f"{number:04d}"
         if done.exists():

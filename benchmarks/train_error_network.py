@@ -21,10 +21,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lungmorph.quality.error_features import CHANNELS
-from lungmorph.quality.error_network import ErrorConfig, ErrorNetwork, error_loss, expected_mm
+from lungmorph.quality.error_network import (
+    POOR_MM,
+    ErrorConfig,
+    ErrorNetwork,
+    error_loss,
+    expected_mm,
+    probability_over,
+)
 from lungmorph.quality.error_weights import save_error_network
+from lungmorph.quality.predict import THRESHOLDS_MM
 
 CROP = (48, 48, 48)
+#: All that the classifier of Galib et al. sees.
+IMAGES = ("fixed", "warped")
 
 
 class Kept:
@@ -43,19 +53,21 @@ class Kept:
 
     def crop(self, draw: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """A random part around a voxel of the lung, mirrored at random left to right."""
-        features, error, lungs = self.read(self.files[draw.integers(len(self.files))])
-        inside = lungs[0].nonzero()
-        middle = inside[draw.integers(len(inside))].tolist()
-        where = [slice(None)]
-        for at, size, whole in zip(middle, CROP, lungs.shape[1:], strict=True):
-            first = int(np.clip(at - size // 2, 0, max(whole - size, 0)))
-            where.append(slice(first, first + size))
-        parts = [
-            _filled(part[tuple(where)], fill)
-            for part, fill in ((features, 0.0), (error, 0.0), (lungs, False))
-        ]
+        path = self.files[draw.integers(len(self.files))]
+        with safe_open(path, framework="pt") as file:
+            lungs = file.get_tensor("lungs")
+            inside = lungs.nonzero()
+            middle = inside[draw.integers(len(inside))].tolist()
+            where = []
+            for at, size, whole in zip(middle, CROP, lungs.shape, strict=True):
+                first = int(np.clip(at - size // 2, 0, max(whole - size, 0)))
+                where.append(slice(first, first + size))
+            features = file.get_slice("features")[:, where[0], where[1], where[2]]
+            error = file.get_slice("error_mm")[where[0], where[1], where[2]][None]
+        kept = lungs[where[0], where[1], where[2]][None]
+        parts = [_filled(features.float(), 0.0), _filled(error.float(), 0.0), _filled(kept, False)]
         if draw.random() < 0.5:
-            parts = [part.flip(3) for part in parts]
+            parts = [part.flip(-1) for part in parts]
         return parts[0], parts[1], parts[2]
 
 
@@ -70,25 +82,41 @@ def _filled(part: Tensor, fill: float) -> Tensor:
 def check(network: ErrorNetwork, kept: Kept) -> dict[str, float]:
     """Loss, absolute error below 5 mm, and the temperature that fits, over whole lungs of a split."""
     network.eval()
-    losses, absolute, squares = [], [], []
+    learns = network.config.learns
+    losses, absolute, sample = [], [], []
+    draw = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         for path in kept.files:
             features, error, lungs = kept.read(path)
             mean, spread = network.predict(features)
-            wanted = error[0][lungs[0]]
-            guess, width = mean[lungs[0]], spread[lungs[0]]
-            z = ((wanted + 0.3).log() - guess) / width
-            losses.append(float((0.5 * z.square() + width.log()).mean()))
-            squares.append(float(z.square().mean()))
-            small = wanted < 5
+            found = torch.stack((mean, spread.log()))[None]
+            losses.append(float(error_loss(found, error[None], lungs[None], learns)))
+            values = torch.stack((mean[lungs[0]], spread[lungs[0]], error[0][lungs[0]]))
+            small = values[2] < 5
             if bool(small.any()):
-                absolute.append(float((expected_mm(guess) - wanted)[small].abs().mean()))
+                miss = expected_mm(values[0]) - values[2]
+                absolute.append(float(miss[small].abs().mean()))
+            sample.append(values[:, torch.randint(values.shape[1], (5000,), generator=draw)])
     network.train()
     return {
         "loss": float(np.mean(losses)),
         "mae_mm": float(np.mean(absolute)),
-        "temperature": float(np.sqrt(np.mean(squares))),
+        "temperature": temperature(*torch.cat(sample, dim=1), learns),
     }
+
+
+def temperature(mean: Tensor, spread: Tensor, error: Tensor, learns: str) -> float:
+    """The factor of the spread with which the probabilities of the thresholds are most likely."""
+    thresholds = (POOR_MM,) if learns == "class" else (1.0, *THRESHOLDS_MM)
+    tried = np.geomspace(0.4, 4, 47)
+    costs = []
+    for factor in tried:
+        cost = 0.0
+        for threshold in thresholds:
+            chance = probability_over(threshold, mean, spread * factor).clamp(1e-4, 1 - 1e-4)
+            cost -= float(torch.where(error > threshold, chance, 1 - chance).log().mean())
+        costs.append(cost)
+    return float(tried[int(np.argmin(costs))])
 
 
 def main() -> None:
@@ -102,11 +130,16 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--steps", type=int, default=6000, help="at which the rate has come to 0")
     parser.add_argument("--every", type=int, default=200)
+    parser.add_argument(
+        "--images",
+        action="store_true",
+        help="the baseline: both images alone, well or poorly registered",
+    )
     given = parser.parse_args()
     given.run.mkdir(parents=True, exist_ok=True)
     train, validation = Kept(given.cases / "train"), Kept(given.cases / "validation")
     torch.manual_seed(0)
-    config = ErrorConfig()
+    config = ErrorConfig(learns="class", channels=IMAGES) if given.images else ErrorConfig()
     network = ErrorNetwork(config)
     adam = torch.optim.AdamW(network.parameters(), lr=given.rate, weight_decay=1e-4)
     step, best = _resumed(given.run, network, adam)
@@ -117,7 +150,7 @@ def main() -> None:
         features, error, lungs = (torch.stack(part) for part in zip(*parts, strict=True))
         for group in adam.param_groups:
             group["lr"] = given.rate * 0.5 * (1 + np.cos(np.pi * step / given.steps))
-        loss = error_loss(network(features), error, lungs)
+        loss = error_loss(network(features), error, lungs, config.learns)
         adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

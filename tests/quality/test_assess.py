@@ -4,6 +4,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from lungmorph.quality import assess, lung_regions
+from lungmorph.quality.error_network import OFFSET_MM
+from lungmorph.quality.predict import PredictedError
 from lungmorph.space import DisplacementField, Grid, Volume
 
 TURN = Rotation.from_euler("xyz", [9, -7, 200], degrees=True).as_matrix()
@@ -102,11 +104,42 @@ def test_a_fold_is_found_in_its_region(stretched):
     assert any("left upper" in why for why in found.verdict.why)
 
 
+def predicted(left_mm: float) -> PredictedError:
+    """An error in the patient's left half alone, on a lattice of its own."""
+    lattice = Grid.covering(*GRID.bounds(), 4.0)
+    k, j, i = np.meshgrid(*(np.arange(n) for n in lattice.shape), indexing="ij")
+    at = lattice.to_world(np.stack([i, j, k], -1)) - GRID.center
+    left = torch.from_numpy(at[..., 0] > 0)
+    error = torch.where(left, torch.tensor(left_mm), torch.tensor(0.0))
+    inside = np.minimum(
+        (((at - [55, 0, 0]) / [40, 60, 95]) ** 2).sum(-1),
+        (((at - [-55, 0, 0]) / [45, 60, 95]) ** 2).sum(-1),
+    )
+    lungs = torch.from_numpy(inside < 1)
+    spread = torch.full(lattice.shape, 0.3)
+    return PredictedError((error + OFFSET_MM).log(), spread, lungs, lattice)
+
+
 def test_a_predicted_error_counts(stretched):
     volumes, masks, transform, _ = stretched
-    error = torch.zeros(GRID.shape)
-    error[torch.from_numpy(two_lungs()[0])] = 9.0
-    found = assess(*volumes, *masks, transform, predicted_mm=Volume(error, GRID))
-    assert found.regions["left lower"]["predicted_mm"]["mean"] == pytest.approx(9.0)
-    assert found.regions["right lower"]["predicted_mm"]["p95"] == 0.0
+    found = assess(*volumes, *masks, transform, predicted=predicted(9.0))
+    assert found.regions["left lower"]["predicted_mm"]["mean"] == pytest.approx(9.0, abs=0.01)
+    assert found.regions["right lower"]["predicted_mm"]["p95"] == pytest.approx(0, abs=1e-5)
     assert found.verdict.verdict == "fail"
+    told = found.as_dict()["predicted"]
+    assert told["p95_mm"] == pytest.approx(9.0, abs=0.01)
+    assert len(told["places"]) == 1
+    x, y, z = np.array(told["places"][0]["at"]) - GRID.center
+    assert (x, y, z) == pytest.approx((55, 0, 0), abs=20)
+    left_ml = 4 / 3 * np.pi * 40 * 60 * 95 / 1000
+    assert told["places"][0]["ml"] == pytest.approx(left_ml, rel=0.03)
+    check = next(c for c in found.verdict.checks if c.name == "wrong_place_ml")
+    assert (check.value, check.verdict) == (told["places"][0]["ml"], "fail")
+
+
+def test_a_small_predicted_error_passes(stretched):
+    volumes, masks, transform, _ = stretched
+    found = assess(*volumes, *masks, transform, predicted=predicted(0.8))
+    verdicts = {check.name: check.verdict for check in found.verdict.checks}
+    assert verdicts["predicted_error_mm"] == verdicts["wrong_place_ml"] == "pass"
+    assert found.as_dict()["predicted"]["places"] == []

@@ -17,11 +17,13 @@ import torch
 from PIL import Image
 
 from lungmorph.quality import assess
+from lungmorph.quality.error_network import OFFSET_MM
+from lungmorph.quality.predict import PredictedError
 from lungmorph.report.index import write_index
 from lungmorph.report.page import Report, render, write_report
 from lungmorph.report.sheets import MOST_VOXELS, linear_bytes, log_bytes, make_sheet, shown_grid
 from lungmorph.simulate import SimulatedPair
-from lungmorph.space import Volume
+from lungmorph.space import Grid
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -67,8 +69,15 @@ def test_large_chests_are_shown_coarser() -> None:
 def report(small_pair: SimulatedPair) -> Report:
     pair = small_pair
     marks = (pair.fixed_landmarks, pair.moving_landmarks)
-    error = torch.zeros(pair.fixed.grid.shape)
-    error[:, :, : pair.fixed.grid.size[0] // 2] = 4.0  # the patient's right
+    lattice = Grid.covering(*pair.fixed.grid.bounds(), 3.0, margin=6.0)
+    error = torch.zeros(lattice.shape)
+    error[:, :, : lattice.size[0] // 2] = 4.0  # the patient's right
+    predicted = PredictedError(
+        (error + OFFSET_MM).log(),
+        torch.full(lattice.shape, 0.3),
+        pair.fixed_lungs.resample(lattice).data > 0,
+        lattice,
+    )
     found = assess(
         pair.fixed,
         pair.moving,
@@ -76,7 +85,7 @@ def report(small_pair: SimulatedPair) -> Report:
         pair.moving_lungs,
         pair.truth,
         landmarks=marks,
-        predicted_mm=Volume(error, pair.fixed.grid),
+        predicted=predicted,
     )
     return Report(
         title="<exhale> & inhale",
@@ -125,16 +134,28 @@ def test_what_is_shown_lies_where_it_is(page: str, report: Report) -> None:
     left = world[:, 0] > grid.center[0] + 4
     assert np.median(error[k, j, i][right]) == round(255 * 0.4)
     assert error[k, j, i][left].max() == 0
+    wrong = unpacked(data["sheets"]["wrong"], size)
+    assert (wrong[k, j, i][right] > 0).mean() > 0.97
+    assert wrong[k, j, i][left].max() == 0
     fixed = unpacked(data["sheets"]["fixed"], size)[k, j, i] / 255 * 1700 - 1100
     there = report.fixed.data.numpy()[index[:, 2], index[:, 1], index[:, 0]]
     assert np.corrcoef(fixed, there)[0, 1] > 0.8
+
+
+def test_wrong_places_are_listed_and_the_view_begins_there(page: str, report: Report) -> None:
+    assert report.assessment.predicted is not None
+    places = report.assessment.predicted.places
+    assert "Places to look at (1)" in page
+    data = data_of(page)
+    start = np.asarray(data["origin"]) + np.asarray(data["start"]) * data["spacing"]
+    assert np.abs(start - places[0].at).max() <= data["spacing"] / 2 + 0.01
 
 
 def test_landmarks_worst_first_and_figures_on_top(page: str, report: Report) -> None:
     assert report.landmarks is not None
     count = len(report.landmarks[0])
     assert f"Landmarks ({count})" in page
-    assert page.count("<tr data-at=") == count
+    assert page.count("<tr data-at=") == count + 1  # and the wrong place
     assert "landmark error" in page
     assert 'id="verdict">review<' in page
 
@@ -166,6 +187,15 @@ STEPS = """
   said.onlyAxialChanged = [sum(0) !== before[0], sum(1) !== before[1], sum(2) !== before[2]];
   await key("PageDown");
   said.pageDown = v.state.at[2] - said.start[2];
+  const cyan = (n) => {
+    const c = canvas(n), p = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+    let count = 0;
+    for (let i = 0; i < p.length; i += 4) count += p[i] === 0 && p[i + 1] === 229 && p[i + 2] === 255;
+    return count;
+  };
+  said.outline = cyan(0);
+  await key("e");
+  said.withoutOutline = cyan(0);
   await key("2");
   said.base = v.state.base;
   await key("o");
@@ -181,7 +211,7 @@ STEPS = """
     clientX: r.left + (r.width * 10.5) / c.width, clientY: r.top + (r.height * 20.5) / c.height, bubbles: true }));
   await frame();
   said.clicked = v.state.at.slice(0, 2);
-  const row = document.querySelector("tr[data-at]");
+  const row = document.querySelector("#landmarks tr[data-at]");
   row.click();
   await frame();
   said.row = JSON.parse(row.dataset.at);
@@ -226,6 +256,8 @@ def test_slider_planes_keys_overlay_and_tables_in_a_browser(page: str, tmp_path:
     assert said["sliderMoves"] == 5
     assert said["onlyAxialChanged"] == [True, False, False]
     assert said["pageDown"] == 4
+    assert said["outline"] > 20
+    assert said["withoutOutline"] == 0
     assert said["base"] == "fixed"
     assert said["overlayAfterO"] == "displacement"
     assert said["window"] == 1

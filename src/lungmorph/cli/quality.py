@@ -63,7 +63,7 @@ def quality(
         bool, typer.Option("--json", help="Print quality.json and nothing else.")
     ] = False,
 ) -> None:
-    """Judge a registration of any tool: checks after AAPM TG-132, regions, and a page to look at.
+    """Judge a registration of any tool: predicted error, checks after AAPM TG-132, regions, and a page to look at.
 
     The exit code is 0 whatever the verdict is.
     """
@@ -104,7 +104,10 @@ def quality(
         return
     show(found)
     where = escape(str(output))
-    stdout().print(f"look at [bold]{where}/report.html[/]; figures are in {where}/quality.json")
+    stdout().print(
+        f"look at [bold]{where}/report.html[/]; figures are in {where}/quality.json, the predicted error in "
+        f"{where}/error.nii.gz (mm) and {where}/error_over_2mm.nii.gz (probability)"
+    )
 
 
 def show(found: Assessment) -> None:

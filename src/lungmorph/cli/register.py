@@ -26,6 +26,8 @@ FILES = {
 }
 JUDGED = {
     "report.html": "the page to look at next: verdict, slices, checks",
+    "error.nii.gz": "the error as predicted without landmarks, mm",
+    "error_over_2mm.nii.gz": "the probability that it is over 2 mm",
     "quality.json": "checks, regions and verdict, for machines",
 }
 
@@ -144,7 +146,7 @@ def register(
         f"{sum(result.seconds.values()):.1f} s, written to [bold]{escape(str(output))}[/]:"
     )
     for name, what in (FILES | JUDGED if report else FILES).items():
-        console.print(f"  {name:<21} [dim]{what}[/]")
+        console.print(f"  {name:<22} [dim]{what}[/]")
 
 
 def rows(metrics: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -15,6 +15,7 @@ from ..evaluation.judge import judge
 from ..measures import folding
 from ..space import DisplacementField, Landmarks, Transform, Volume
 from .checks import Verdict, check_all
+from .predict import PredictedError
 from .regions import lung_regions
 from .tolerances import Tolerance, load_tolerances
 from .ventilation import RegionVentilation, regional
@@ -32,7 +33,7 @@ class Assessment:
         regions: by name: folding and determinants of each part of the lung, predicted error if there is one.
         ventilation: by name of the region, and "all"; for research.
         jacobian: det of the mapping on the fixed grid.
-        predicted_mm: predicted error on the fixed grid, if there is one.
+        predicted: the predicted error, if there is one.
     """
 
     verdict: Verdict
@@ -40,13 +41,14 @@ class Assessment:
     regions: dict[str, dict[str, Any]]
     ventilation: dict[str, RegionVentilation]
     jacobian: Volume
-    predicted_mm: Volume | None = None
+    predicted: PredictedError | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: what ``quality.json`` holds."""
         return {
             **self.verdict.as_dict(),
             "figures": self.figures,
+            "predicted": self.predicted.summary() if self.predicted else None,
             "regions": self.regions,
             "ventilation": {name: row.as_dict() for name, row in self.ventilation.items()},
         }
@@ -62,7 +64,7 @@ def assess(
     landmarks: tuple[Landmarks, Landmarks] | None = None,
     backward: Transform | None = None,
     backward_is: str = "",
-    predicted_mm: Volume | None = None,
+    predicted: PredictedError | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
 ) -> Assessment:
     """All figures of a registration, and what they mean.
@@ -74,7 +76,7 @@ def assess(
         landmarks: (fixed, moving), LPS mm.
         backward: moving to fixed, from a registration of the swapped pair.
         backward_is: whose it is, for people.
-        predicted_mm: predicted error on the fixed grid.
+        predicted: see :func:`.predict.predict_error`.
         tolerances: see :func:`.tolerances.load_tolerances`.
 
     Raises:
@@ -91,12 +93,14 @@ def assess(
     )
     grid = fixed.grid
     lungs = fixed_lungs if fixed_lungs.grid.same_as(grid) else fixed_lungs.resample(grid)
-    parts = lung_regions(Volume(lungs.data > 0, grid))
+    lungs = Volume(lungs.data > 0, grid)
+    parts = lung_regions(lungs)
     field = transform.displacement_on(grid)
     jacobian = field.jacobian()
-    regions = {name: _region(part, jacobian, predicted_mm) for name, part in parts.items()}
+    error = predicted.within(predicted.mm, lungs) if predicted else None
+    regions = {name: _region(part, jacobian, error) for name, part in parts.items()}
     checked = tolerances or load_tolerances()
-    values, reasons = _values(figures, regions, predicted_mm, lungs.data > 0)
+    values, reasons = _values(figures, regions, predicted)
     if backward is not None and backward_is:
         reasons["inverse_consistency_mm"] = backward_is
     voxel = max(max(fixed.grid.spacing), max(moving.grid.spacing))
@@ -106,7 +110,7 @@ def assess(
         regions=regions,
         ventilation=regional(fixed.data, _warped(moving, field), jacobian, parts),
         jacobian=jacobian,
-        predicted_mm=predicted_mm,
+        predicted=predicted,
     )
 
 
@@ -131,21 +135,21 @@ def _region(part: NDArray[np.bool_], jacobian: Volume, predicted: Volume | None)
 def _values(
     figures: dict[str, Any],
     regions: dict[str, dict[str, Any]],
-    predicted: Volume | None,
-    lungs: Tensor,
+    predicted: PredictedError | None,
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """The checked figures by name, and what there is to say about them."""
     marks = figures["landmarks"]
     after = marks["after"]["continuous"] if marks else {}
     consistency = figures["inverse_consistency_mm"]
+    told = predicted.summary() if predicted else None
+    places = told["places"] if told else []
     lowest = min(regions, key=lambda name: regions[name]["p1"])
     highest = max(regions, key=lambda name: regions[name]["p99"])
     values = {
         "landmark_error_mm": after.get("mean"),
         "landmark_p95_mm": after.get("p95"),
-        "predicted_error_mm": None
-        if predicted is None
-        else float(np.percentile(predicted.data[lungs].numpy(), 95)),
+        "predicted_error_mm": told["p95_mm"] if told else None,
+        "wrong_place_ml": max((place["ml"] for place in places), default=0.0) if told else None,
         "inverse_consistency_mm": consistency["mean"] if consistency else None,
         "surface_mm": figures["overlap"]["surface_mean_mm"],
         "dice": figures["overlap"]["dice_after"],
@@ -158,7 +162,11 @@ def _values(
     if not marks:
         reasons["landmark_error_mm"] = reasons["landmark_p95_mm"] = "no landmarks were given"
     if predicted is None:
-        reasons["predicted_error_mm"] = "it was not asked for"
+        reasons["predicted_error_mm"] = reasons["wrong_place_ml"] = "it was not asked for"
+    if places:
+        x, y, z = places[0]["at"]
+        more = f", and {len(places) - 1} more" if len(places) > 1 else ""
+        reasons["wrong_place_ml"] = f"at L {x:.0f}, P {y:.0f}, S {z:.0f} mm{more}"
     if consistency is None:
         reasons["inverse_consistency_mm"] = "there is no registration of the swapped pair"
     if figures["overlap"]["surface_mean_mm"] is None:

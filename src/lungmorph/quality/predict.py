@@ -1,30 +1,119 @@
-"""The predicted error of a registration as images on the fixed grid."""
+"""The predicted error of a registration: everywhere in the lung, in mm and as probabilities, and where it is large."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
 
-from ..space import Transform, Volume
+from ..space import Grid, Transform, Volume
 from .error_features import error_features
 from .error_network import ErrorNetwork, expected_mm, probability_over
 
-#: mm; what ``error_over_2mm.nii.gz`` is about, and the second threshold of the report.
+#: mm, for which probabilities are given; a place is wrong if its error is probably over the first.
 THRESHOLDS_MM = (2.0, 5.0)
+#: Smaller places are not told, mL.
+LEAST_ML = 0.5
+
+
+@dataclass(frozen=True)
+class Place:
+    """A connected part of the lung whose error is probably over ``THRESHOLDS_MM[0]``.
+
+    Attributes:
+        at: a point of it, its deepest, LPS mm in the fixed scan.
+        ml: its volume.
+        mean_mm, max_mm: of the predicted error in it.
+    """
+
+    at: tuple[float, float, float]
+    ml: float
+    mean_mm: float
+    max_mm: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "at": [round(x, 1) for x in self.at],
+            "ml": round(self.ml, 2),
+            "mean_mm": round(self.mean_mm, 2),
+            "max_mm": round(self.max_mm, 2),
+        }
 
 
 @dataclass(frozen=True)
 class PredictedError:
-    """On the fixed grid, zero outside the lung.
+    """A distribution of the error at every point of a lattice over the lungs.
 
     Attributes:
-        mm: expected error.
-        over: probability (0 to 1) that it is above each threshold, by the threshold in mm.
+        mean, spread: of log(error + offset), (D, H, W), see :mod:`.error_network`.
+        lungs: bool (D, H, W).
+        grid: the lattice, along the world's axes.
     """
 
-    mm: Volume
-    over: dict[float, Volume]
+    mean: Tensor
+    spread: Tensor
+    lungs: Tensor
+    grid: Grid
+
+    @property
+    def mm(self) -> Volume:
+        """The expected error, mm, on the lattice; means something in the lungs only."""
+        return Volume(expected_mm(self.mean), self.grid)
+
+    def over(self, threshold_mm: float) -> Volume:
+        """Probability (0 to 1) that the error is above a threshold, on the lattice."""
+        return Volume(probability_over(threshold_mm, self.mean, self.spread), self.grid)
+
+    def within(self, values: Volume, lungs: Volume) -> Volume:
+        """Values of the lattice on the grid of a lung mask, zero outside the lungs."""
+        fine = values.resample(lungs.grid).data
+        return Volume(torch.where(lungs.data > 0, fine, torch.zeros_like(fine)), lungs.grid)
+
+    @property
+    def wrong(self) -> Volume:
+        """Bool on the lattice: where the error is probably over the first threshold."""
+        probable = self.over(THRESHOLDS_MM[0]).data > 0.5
+        return Volume(probable & self.lungs, self.grid)
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """Where to look, the largest first."""
+        labels, _ = ndimage.label(self.wrong.data.numpy())
+        error = self.mm.data.numpy()
+        found = []
+        for number, box in enumerate(ndimage.find_objects(labels), start=1):
+            part = labels[box] == number
+            ml = float(part.sum()) * self.grid.voxel_volume / 1e3
+            if ml >= LEAST_ML:
+                inside = error[box][part]
+                place = self.grid.to_world(_deepest(part, box)[None])[0]
+                x, y, z = (float(v) for v in place)
+                found.append(Place((x, y, z), ml, float(inside.mean()), float(inside.max())))
+        return sorted(found, key=lambda place: -place.ml)
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-ready: figures over the lungs; ``over_2mm_percent`` is the registration-error index of the case."""
+        error = self.mm.data[self.lungs].numpy()
+        shares = {
+            f"over_{threshold:g}mm_percent": 100
+            * float(self.over(threshold).data[self.lungs].mean())
+            for threshold in THRESHOLDS_MM
+        }
+        return {
+            "mean_mm": float(error.mean()),
+            "median_mm": float(np.median(error)),
+            "p95_mm": float(np.percentile(error, 95)),
+            "max_mm": float(error.max()),
+            **shares,
+            "places": [place.as_dict() for place in self.places],
+        }
 
 
 def predict_error(
@@ -34,7 +123,6 @@ def predict_error(
     fixed_lungs: Volume,
     transform: Transform,
     backward: Transform,
-    thresholds_mm: tuple[float, ...] = THRESHOLDS_MM,
 ) -> PredictedError:
     """How far wrong a transform probably is, everywhere in the lung.
 
@@ -43,20 +131,16 @@ def predict_error(
         fixed, moving: CT, HU.
         fixed_lungs: mask, any grid.
         transform: fixed to moving points, LPS mm, of any tool.
-        backward: moving to fixed, from an independent registration of the swapped pair.
-        thresholds_mm: for which probabilities are given.
+        backward: moving to fixed, by :func:`lungmorph.registration.backward.register_back`: what the network was
+            trained with.
     """
-    features, _, grid = error_features(fixed, moving, fixed_lungs, transform, backward)
+    features, lungs, grid = error_features(fixed, moving, fixed_lungs, transform, backward)
     mean, spread = network.predict(features)
-    lungs = Volume(fixed_lungs.data > 0, fixed_lungs.grid)
-    if not lungs.grid.same_as(fixed.grid):
-        lungs = lungs.resample(fixed.grid)
+    return PredictedError(mean, spread, lungs, grid)
 
-    def on_fixed(values: torch.Tensor) -> Volume:
-        fine = Volume(values, grid).resample(fixed.grid).data
-        return Volume(torch.where(lungs.data, fine, torch.zeros_like(fine)), fixed.grid)
 
-    return PredictedError(
-        on_fixed(expected_mm(mean)),
-        {t: on_fixed(probability_over(t, mean, spread)) for t in thresholds_mm},
-    )
+def _deepest(part: NDArray[np.bool_], box: tuple[slice, ...]) -> NDArray[np.float64]:
+    """Index (i, j, k) of the voxel of a part that is farthest from its edge."""
+    depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1, 1:-1]
+    k, j, i = np.unravel_index(int(depth.argmax()), part.shape)
+    return np.array([i + box[2].start, j + box[1].start, k + box[0].start], np.float64)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..errors import InputError
 
 NAMES = (
-    "landmark_error_mm", "landmark_p95_mm", "predicted_error_mm", "inverse_consistency_mm", "surface_mm", "dice",
-    "folded_percent", "jacobian_low", "jacobian_high", "outside_percent",
+    "landmark_error_mm", "landmark_p95_mm", "predicted_error_mm", "wrong_place_ml", "inverse_consistency_mm", "surface_mm",
+    "dice", "folded_percent", "jacobian_low", "jacobian_high", "outside_percent",
 )  # fmt: skip
 
 

@@ -14,12 +14,13 @@ from .page import page_template
 
 #: Head of a column, and where its figure is in ``quality.json``.
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "landmark error, mm": ("landmarks", "after", "continuous", "mean"),
-    "both ways, mm": ("inverse_consistency_mm", "mean"),
-    "Dice": ("overlap", "dice_after"),
-    "surfaces, mm": ("overlap", "surface_mean_mm"),
-    "folded, %": ("folding", "percent"),
-    "displacement, mm": ("displacement_mm", "mean"),
+    "landmark error, mm": ("figures", "landmarks", "after", "continuous", "mean"),
+    "predicted error, mm": ("predicted", "mean_mm"),
+    "both ways, mm": ("figures", "inverse_consistency_mm", "mean"),
+    "Dice": ("figures", "overlap", "dice_after"),
+    "surfaces, mm": ("figures", "overlap", "surface_mean_mm"),
+    "folded, %": ("figures", "folding", "percent"),
+    "displacement, mm": ("figures", "displacement_mm", "mean"),
 }
 QUALITY, PAGE = "quality.json", "report.html"
 
@@ -61,7 +62,7 @@ def _row(folder: Path, result: Path) -> dict[str, Any]:
     path = result / QUALITY
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        figures, verdict, why = found["figures"], str(found["verdict"]), found["why"]
+        verdict, why = str(found["verdict"]), found["why"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(path, expected="what LungMorph wrote", found=repr(error)) from None
     name = result.relative_to(folder).as_posix() if result != folder else result.resolve().name
@@ -71,12 +72,12 @@ def _row(folder: Path, result: Path) -> dict[str, Any]:
         "page": quote(page),
         "verdict": verdict,
         "why": " ".join(str(line) for line in why),
-        "cells": [_cell(figures, keys) for keys in COLUMNS.values()],
+        "cells": [_cell(found, keys) for keys in COLUMNS.values()],
     }
 
 
-def _cell(figures: Any, keys: tuple[str, ...]) -> dict[str, str]:
-    value = figures
+def _cell(found: Any, keys: tuple[str, ...]) -> dict[str, str]:
+    value = found
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, (int, float)):

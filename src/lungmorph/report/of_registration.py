@@ -7,10 +7,13 @@ import logging
 import time
 from pathlib import Path
 
-from ..files import replacing
+from ..files import replacing, write_image
 from ..quality import Assessment, assess
+from ..quality.error_weights import load_error_network
+from ..quality.predict import THRESHOLDS_MM, PredictedError, predict_error
 from ..registration.backward import BACK_MM, register_back
 from ..registration.result import Registration
+from ..space import Transform, Volume
 from .overview import pair_title, start_of
 from .page import Report, write_report
 
@@ -20,7 +23,7 @@ WAY_BACK = f"the way back is LungMorph's at {BACK_MM:g} mm"
 
 
 def write_quality(result: Registration, folder: Path) -> Assessment:
-    """Write ``quality.json`` and ``report.html`` into a folder. Registers the way back for it."""
+    """Write what :func:`write_assessment` writes, and ``report.html``, into a folder. Registers the way back for it."""
     settings = result.settings
     begin = time.perf_counter()
     backward = register_back(
@@ -33,24 +36,50 @@ def write_quality(result: Registration, folder: Path) -> Assessment:
         device=settings.get("device", "cpu"),
     )
     log.info("way back: %.2f s", time.perf_counter() - begin)
+    images = result.fixed, result.moving, result.fixed_lungs
     found = assess(
-        result.fixed,
-        result.moving,
-        result.fixed_lungs,
+        *images,
         result.moving_lungs,
         result.transform,
         landmarks=result.landmarks,
         backward=backward,
         backward_is=WAY_BACK,
+        predicted=predicted(*images, result.transform, backward),
     )
-    write_json(found, folder / "quality.json")
+    write_assessment(found, result.fixed_lungs.resample(result.fixed.grid), folder)
     write_report(report_of(result, found), folder / "report.html")
     return found
 
 
-def write_json(found: Assessment, path: Path) -> None:
-    """``quality.json``: verdict, checks, figures, regions."""
-    with replacing(path) as part:
+def predicted(
+    fixed: Volume, moving: Volume, fixed_lungs: Volume, transform: Transform, backward: Transform
+) -> PredictedError:
+    """The error as the network that ships predicts it; see :func:`lungmorph.quality.predict.predict_error`."""
+    begin = time.perf_counter()
+    network, _ = load_error_network()
+    found = predict_error(network, fixed, moving, fixed_lungs, transform, backward)
+    log.info("predicted error: %.2f s", time.perf_counter() - begin)
+    return found
+
+
+def write_assessment(found: Assessment, lungs: Volume, folder: Path) -> None:
+    """Write ``quality.json``, and the predicted error as images, into a folder.
+
+    Args:
+        found: verdict, checks, figures, regions.
+        lungs: mask on the fixed grid, outside of which the images are zero.
+        folder: gets ``error.nii.gz`` (mm) and ``error_over_2mm.nii.gz`` (probability) if an error was predicted.
+    """
+    if found.predicted:
+        for name, values, step in (
+            ("error", found.predicted.mm, 0.01),
+            ("error_over_2mm", found.predicted.over(THRESHOLDS_MM[0]), 0.001),
+        ):
+            image = found.predicted.within(values, lungs)
+            # digits that mean nothing would take most of the file
+            rounded = Volume((image.data / step).round() * step, image.grid)
+            write_image(rounded, folder / f"{name}.nii.gz")
+    with replacing(folder / "quality.json") as part:
         part.write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
 
 

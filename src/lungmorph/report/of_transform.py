@@ -10,7 +10,7 @@ from ..quality import Assessment, Tolerance, assess
 from ..registration.backward import register_back
 from ..registration.prepare import prepare
 from ..space import Affine, Landmarks, Transform, Volume
-from .of_registration import WAY_BACK, write_json
+from .of_registration import WAY_BACK, predicted, write_assessment
 from .overview import pair_title
 from .page import Report, write_report
 
@@ -30,7 +30,9 @@ def write_quality_of(
     tolerances: Mapping[str, Tolerance] | None = None,
     method: Mapping[str, Any] | None = None,
 ) -> Assessment:
-    """Judge a transform, and write ``quality.json`` and ``report.html`` into a folder that is there.
+    """Judge a transform, and write figures, predicted error and page into a folder that is there.
+
+    They are what :func:`.of_registration.write_assessment` writes, and ``report.html``.
 
     Args:
         folder: to write into.
@@ -48,24 +50,20 @@ def write_quality_of(
         InputError: as :func:`lungmorph.registration.prepare.prepare` and :func:`lungmorph.quality.assess`.
     """
     pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
-    whose = "the way back is the one given"
-    if backward is None:
-        backward, whose = (
-            register_back(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs),
-            WAY_BACK,
-        )
+    images = pair.fixed, pair.moving, pair.fixed_lungs
+    # the error network knows LungMorph's way back and no other
+    own = register_back(*images, pair.moving_lungs)
     found = assess(
-        pair.fixed,
-        pair.moving,
-        pair.fixed_lungs,
+        *images,
         pair.moving_lungs,
         transform,
         landmarks=landmarks,
-        backward=backward,
-        backward_is=whose,
+        backward=backward or own,
+        backward_is="the way back is the one given" if backward else WAY_BACK,
+        predicted=predicted(*images, transform, own),
         tolerances=tolerances,
     )
-    write_json(found, folder / "quality.json")
+    write_assessment(found, pair.fixed_lungs.resample(pair.fixed.grid), folder)
     made = {"fixed": names[0], "moving": names[1], "transform": transform_name, **(method or {})}
     report = Report(
         title=pair_title(made),

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from ..files import replacing
 from ..quality import Assessment
 from ..quality.checks import Check
+from ..quality.predict import THRESHOLDS_MM, Place
 from ..space import Affine, Grid, Landmarks, Transform, Volume
 from ..space.grid import Float
 from .sheets import Bytes, linear_bytes, log_bytes, make_sheet, shown_grid
@@ -91,7 +92,7 @@ def render(report: Report) -> str:
         "overlays": overlays,
         "sheets": sheets,
         "start": start,
-        "shown": "none" if report.assessment.predicted_mm is None else overlays[0]["name"],
+        "shown": "none" if report.assessment.predicted is None else overlays[0]["name"],
     }
     found = report.assessment
     return page_template("report.html.j2").render(
@@ -104,6 +105,7 @@ def render(report: Report) -> str:
         overlays=[_legend(overlay) for overlay in overlays],
         windows=WINDOWS,
         checks=[_check_row(check) for check in found.verdict.checks],
+        places=_place_rows(report),
         landmarks=_landmark_rows(report),
         region_heads=_region_heads(report),
         regions=_region_rows(report),
@@ -164,8 +166,9 @@ def _volumes(
         ),
         (_overlay("Jacobian", "", CHANGE, "RdBu_r", 2, log=True), log_bytes(det, *CHANGE)),
     ]
-    if report.assessment.predicted_mm is not None:
-        error = report.assessment.predicted_mm.resample(grid).data.numpy()
+    predicted = report.assessment.predicted
+    if predicted is not None:
+        error = predicted.mm.resample(grid).data.numpy()
         overlay = _overlay("predicted error", "mm", ERROR_MM, "inferno", 1)
         maps.insert(0, (overlay, linear_bytes(error, *ERROR_MM)))
 
@@ -180,8 +183,14 @@ def _volumes(
     }
     for overlay, values in maps:
         sheets[overlay["name"]] = make_sheet(np.where(lungs, values, np.uint8(0)), exact=True)
+    places = predicted.places if predicted is not None else []
+    first = _first_place(lungs)
+    if predicted is not None and places:
+        wrong = predicted.wrong.resample(grid).data.numpy() & lungs
+        sheets["wrong"] = make_sheet(np.where(wrong, np.uint8(255), np.uint8(0)), exact=True)
+        first = [round(float(n)) for n in grid.to_index(places[0].at)]
     packed = {name: sheet.as_dict() for name, sheet in sheets.items()}
-    return packed, [overlay for overlay, _ in maps], grid, _first_place(lungs)
+    return packed, [overlay for overlay, _ in maps], grid, first
 
 
 def _overlay(
@@ -225,6 +234,11 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
         before, after = (marks[when]["continuous"] for when in ("before", "after"))
         note = f"{before['mean']:.2f} mm before, {marks['count']} landmarks"
         made.append(("landmark error", f"{after['mean']:.2f} mm", note))
+    if predicted := report.assessment.predicted:
+        told = predicted.summary()
+        note = f"95 % of the lung below {told['p95_mm']:.1f} mm"
+        made.append(("predicted error", f"{told['mean_mm']:.2f} mm", note))
+        made.append(_places_card(predicted.places))
     made += [(title, value, note) for title, value, note in report.cards]
     made.append(
         (
@@ -244,6 +258,28 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
     length = figures["displacement_mm"]
     made.append(("displacement", f"{length['mean']:.1f} mm", f"at most {length['max']:.1f} mm"))
     return made
+
+
+def _places_card(places: Sequence[Place]) -> tuple[str, str, str]:
+    """How many places are wrong, and the largest."""
+    if not places:
+        return "places to look at", "none", f"no error over {THRESHOLDS_MM[0]:g} mm is probable"
+    return "places to look at", str(len(places)), f"the largest has {places[0].ml:.0f} mL"
+
+
+def _place_rows(report: Report) -> list[dict[str, str]]:
+    """The largest first."""
+    predicted = report.assessment.predicted
+    return [
+        {
+            "place": _point(np.asarray(place.at)),
+            "ml": f"{place.ml:.1f}",
+            "mean": f"{place.mean_mm:.1f}",
+            "max": f"{place.max_mm:.1f}",
+            "at": json.dumps([round(x, 2) for x in place.at]),
+        }
+        for place in (predicted.places if predicted else [])
+    ]
 
 
 def _check_row(check: Check) -> dict[str, str]:
@@ -282,7 +318,7 @@ def _point(place: Float) -> str:
 
 
 def _region_heads(report: Report) -> list[str]:
-    predicted = ["predicted error, mm"] if report.assessment.predicted_mm is not None else []
+    predicted = ["predicted error, mm"] if report.assessment.predicted else []
     return [
         "part", "fixed, mL", "moving, mL", "volume, %", "air, %", "mass, %", "Jacobian, 1 to 99 %", "folded voxels",
         *predicted,
@@ -302,7 +338,7 @@ def _region_rows(report: Report) -> list[list[str]]:
             if region
             else ["", ""]
         )
-        if report.assessment.predicted_mm is not None:
+        if report.assessment.predicted:
             cells.append(f"{region['predicted_mm']['mean']:.1f}" if region else "")
         rows.append(cells)
     return rows

@@ -35,7 +35,7 @@
   const stride = [1, nx, nx * ny];
   const state = {
     at: data.start.slice(), base: "blend", overlay: data.shown,
-    opacity: 0.55, share: 1, window: 0, cross: true, active: 0,
+    opacity: 0.55, share: 1, window: 0, cross: true, outline: true, active: 0,
   };
 
   // ---- what one pixel shows
@@ -62,7 +62,8 @@
   function paint(plane) {
     const { context, image, across, down, through, flip } = plane;
     const w = data.size[across], h = data.size[down];
-    const { fixed, before, after, lungs } = volumes;
+    const { fixed, before, after, lungs, wrong } = volumes;
+    const outlined = state.outline && wrong, one = stride[across], line = stride[down];
     const overlay = volumes[state.overlay], tint = colours[state.overlay];
     const pixels = image.data, share = state.share;
     let to = 0;
@@ -85,6 +86,10 @@
         if (overlay && lungs[index] > 127) {
           const c = tint[overlay[index]], o = state.opacity;
           red += o * (c[0] - red); green += o * (c[1] - green); blue += o * (c[2] - blue);
+        }
+        // the rim of a wrong place: inside, with a neighbour that is not
+        if (outlined && wrong[index] && !(wrong[index - one] && wrong[index + one] && wrong[index - line] && wrong[index + line])) {
+          red = 0; green = 229; blue = 255;
         }
         pixels[to] = red; pixels[to + 1] = green; pixels[to + 2] = blue;
       }
@@ -201,6 +206,7 @@
       o: () => { state.overlay = next(overlays, state.overlay); },
       w: () => { state.window = (state.window + 1) % data.windows.length; makeTable(); },
       c: () => { state.cross = !state.cross; },
+      e: () => { state.outline = !state.outline; },
     };
     bases.forEach((name, n) => { keys[n + 1] = () => { state.base = name; }; });
     const act = keys[event.key];

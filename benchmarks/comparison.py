@@ -1,0 +1,193 @@
+"""Networks trained alike and judged alike: the multi-level scheme beside VoxelMorph and others, the network alone.
+
+    python benchmarks/comparison.py --work compare --minutes 15 [--only voxelmorph,multilevel-2] [--save compare/table.md]
+
+Every network gets the same minutes of one thread, the same stream of simulated pairs (real and invented anatomies, real and
+invented motions) and the same loss, LNCC in the lungs and smoothness, unless its row says otherwise. What it is judged on, the
+test cases of `cases.py`, shares no motion and (but for the coarse scans) no anatomy with that. Training goes on where it stopped, and
+what is judged is not judged again; several can be trained side by side with --only, one thread each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import torch
+
+from cases import KEYPOINTS, LANDMARKS, LUNG1, data_folder, write_dataset
+from lungmorph.datasets import Dataset, open_dataset
+from lungmorph.evaluation import methods
+from lungmorph.evaluation.quantities import BY_KEY
+from lungmorph.evaluation.records import DONE, Record
+from lungmorph.evaluation.run import Options, evaluate
+from lungmorph.networks import load_model
+from lungmorph.training import load_config, train
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+#: As in train_weights.py.
+TRAIN_ANATOMIES = (LUNG1, "slicerio_CTChest4", "cip_ct64")
+TRAIN_MOTIONS = [KEYPOINTS.format(n) for n in range(1, 13)] + [
+    LANDMARKS.format(n) for n in (1, 2, 3)
+]
+#: The deep and the quiet breaths of the test cases: real anatomy, real motion, and how far it is.
+FAR_MM = 8.0
+SUPERVISED = "loss={lncc: 0.0, displacement: 0.3, diffusion: 0.3}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network of the table.
+
+    Attributes:
+        name: on the command line.
+        title: in the table.
+        config: file in configs/.
+        shares: of the minutes, for each stage of the config that is kept.
+        overrides: of the config.
+    """
+
+    name: str
+    title: str
+    config: str
+    shares: tuple[float, ...]
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def stages(self) -> int:
+        """How many of the config's stages are trained: the first ones."""
+        return len(self.shares)
+
+
+ENTRIES = (
+    Entry("voxelmorph", "VoxelMorph", "voxelmorph.yaml", (1.0,)),
+    Entry("diffeomorphic", "VoxelMorph, diffeomorphic", "diffeomorphic.yaml", (1.0,)),
+    Entry("laplacian", "Laplacian pyramid, 3 floors", "laplacian.yaml", (0.2, 0.25, 0.3, 0.25)),
+    Entry("multilevel-1", "multi-level, 1 level", "multilevel.yaml", (1.0,)),
+    Entry("multilevel-2-apart", "multi-level, 2 levels, before the joint stage", "multilevel.yaml", (0.4, 0.6)),
+    Entry("multilevel-2", "multi-level, 2 levels, with the joint stage", "multilevel.yaml", (0.3, 0.4, 0.3)),
+    Entry("multilevel-3-apart", "multi-level, 3 levels, before the joint stage", "three-level.yaml", (0.3, 0.4, 0.3)),
+    Entry("multilevel-3", "multi-level, 3 levels, with the joint stage", "three-level.yaml", (0.25, 0.3, 0.2, 0.25)),
+    Entry("correlation-2", "the same, correlation in place of concatenation, 2 levels", "correlation.yaml", (0.3, 0.4, 0.3)),
+    Entry("voxelmorph-known", "VoxelMorph, known displacement", "voxelmorph.yaml", (1.0,), (SUPERVISED,)),
+    Entry("correlation-2-known", "correlation, 2 levels, known displacement", "correlation.yaml", (0.3, 0.4, 0.3), (SUPERVISED,)),
+)  # fmt: skip
+
+
+def trained(entry: Entry, work: Path, minutes: float) -> Path:
+    """Train an entry for its minutes, or go on; its weights."""
+    folder = work / "runs" / entry.name
+    data = data_folder()
+    overrides = [
+        *entry.overrides,
+        "data.sources.0.validation.pairs=6",
+        "validate_every=100",
+        "workers=0",
+        "tensorboard=false",
+        "device.accelerator=cpu",
+    ]
+    for number, share in enumerate(entry.shares):
+        overrides += [
+            f"stages.{number}.max_minutes={share * minutes:.4g}",
+            f"stages.{number}.patience=null",
+            f"stages.{number}.watch=error",
+        ]
+    if data is not None:
+        anatomies = [str(data / "chest_ct" / f"{name}.nii.gz") for name in TRAIN_ANATOMIES]
+        motions = [str(data / "motion" / name) for name in TRAIN_MOTIONS]
+        overrides += [
+            f"data.sources.0.anatomies={anatomies}",
+            f"data.sources.0.motions={motions}",
+            "data.sources.0.procedural=0.5",
+        ]
+    config = load_config(CONFIGS / entry.config, overrides)
+    config = config.model_copy(update={"stages": config.stages[: entry.stages]})
+    result = train(config, folder)
+    if not result.result.finished:
+        raise SystemExit(f"{entry.name}: not finished; the same command goes on")
+    return folder / "weights.safetensors"
+
+
+def judge(name: str, dataset: Dataset, work: Path, **options: Any) -> list[Record]:
+    """The test cases with the network alone."""
+    method = methods.lungmorph_methods(["fast"], **options)
+    settings = Options(threads=torch.get_num_threads())
+    print(f"judging {name}", file=sys.stderr, flush=True)
+    cases = [case for case in dataset.cases if case.landmarks(case.fixed, case.moving)]
+    found = evaluate(cases, method, work / "judged" / name, settings)
+    return [record for record in found if record["status"] == DONE]
+
+
+def row(title: str, records: list[Record], parameters: int | None) -> str:
+    """A line of the table: all cases, and those that move far."""
+
+    def values(key: str, kept: list[Record]) -> list[float]:
+        found = (BY_KEY[key].of(record) for record in kept)
+        return [value for value in found if value is not None]
+
+    before = "lde_before_mm"
+    far = [r for r in records if (BY_KEY[before].of(r) or 0.0) >= FAR_MM]
+    cells = [title, "" if parameters is None else f"{parameters / 1e6:.2f}"]
+    cells += [f"{mean(values(key, records)):.2f}" for key in (before, "lde_mm", "lde_median_mm", "lde_p95_mm")]  # fmt: skip
+    cells.append(f"{mean(values('lde_mm', far)):.2f} of {mean(values(before, far)):.1f}")
+    cells.append(f"{mean(values('folded_percent', records)):.4f}")
+    steps = [record["steps"].get("network", 0.0) for record in records]
+    cells += [f"{median(steps):.1f}", f"{max(values('peak_mb', records)):.0f}"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, default=Path("compare"))
+    parser.add_argument("--minutes", type=float, default=15.0, help="of training, each")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="names; only train them")
+    parser.add_argument("--save", type=Path, help="file for the table")
+    given = parser.parse_args()
+    names = [entry.name for entry in ENTRIES]
+    if unknown := set(given.only or ()) - set(names):
+        raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(names)}")
+    torch.set_num_threads(1)
+    weights = {
+        entry.name: trained(entry, given.work, given.minutes)
+        for entry in ENTRIES
+        if given.only is None or entry.name in given.only
+    }
+    if given.only is not None:
+        return
+    dataset = open_dataset(write_dataset(given.work / "test", "test"))
+    heads = (
+        "network alone", "million weights", "before mm", "error mm", "median", "p95", f"moved over {FAR_MM:g} mm",
+        "folded %", "s", "MB",
+    )  # fmt: skip
+    lines = [
+        f"## Networks trained alike, {date.today()}",
+        f"`python benchmarks/comparison.py --minutes {given.minutes:g}`: {given.minutes:g} minutes of one thread each, without labels "
+        "unless the row says so.",
+        "",
+        "| " + " | ".join(heads) + " |",
+        "| --- |" + " ---: |" * (len(heads) - 1),
+        row("affine pre-alignment alone", judge("affine", dataset, given.work, levels=0), None),
+    ]
+    for entry in ENTRIES:
+        network, _, _ = load_model(weights[entry.name])
+        count = sum(p.numel() for p in network.parameters())
+        records = judge(entry.name, dataset, given.work, model=str(weights[entry.name]))
+        lines.append(row(entry.title, records, count))
+    network, _, _ = load_model()
+    count = sum(p.numel() for p in network.parameters())
+    lines.append(row("the weights that ship", judge("shipped", dataset, given.work), count))
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if given.save:
+        given.save.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+"""How well the error network tells wrong places from right ones, on registrations of tools it has never seen.
+
+    python benchmarks/accuracy.py --work bench --keep ...        # registers the test cases, and keeps the transforms
+    python benchmarks/error_network.py --work bench --save bench/error.md --picture docs/pictures/error_calibration.png
+
+The anatomies and motions of the test cases, and the other tools, are no part of its training. The truth of a simulated case is
+known everywhere: it is made again from its recipe. Beside the network stand what is used without one: inverse consistency, the
+difference of the grey values, and a network that sees the two images alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from cases import SPLITS, Recipe, data_folder, make
+from lungmorph.evaluation.records import file_name
+from lungmorph.files import read_image, read_transform
+from lungmorph.ops import length
+from lungmorph.quality.calibration import Reliability, auc, reliability
+from lungmorph.quality.error_features import CHANNELS, error_features, error_lattice
+from lungmorph.quality.error_network import ErrorNetwork, expected_mm, probability_over
+from lungmorph.quality.error_weights import load_error_network
+from lungmorph.registration.backward import register_back
+from lungmorph.registration.prepare import prepare
+from lungmorph.space import Transform
+from lungmorph.space.sampling import world_points
+
+Float = NDArray[np.float32]
+#: Points of the lung of one registration that are looked at.
+POINTS = 20_000
+OWN = "LungMorph"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One registration: true error and what is said of it, at the same points (N,)."""
+
+    case: str
+    method: str
+    truth: Float
+    predicted: Float
+    over2: Float
+    over5: Float
+    images_alone: Float | None
+    way_back: Float
+    difference: Float
+
+    @property
+    def own(self) -> bool:
+        """Whether LungMorph made it."""
+        return self.method.startswith(OWN.lower())
+
+
+def judged(work: Path, split: str, baseline: ErrorNetwork | None) -> Iterator[Judged]:
+    """All kept registrations of the split that have a truth."""
+    network, _ = load_error_network()
+    for recipe in SPLITS[split]:
+        folder = work / f"{split}-results" / "work" / file_name(recipe.id)
+        methods = sorted(path for path in folder.glob("*/") if _transform(path))
+        if methods:
+            print(recipe.id, [path.name for path in methods], flush=True)
+            yield from _case(recipe, work / split / recipe.id, methods, network, baseline)
+
+
+def _case(
+    recipe: Recipe,
+    files: Path,
+    methods: list[Path],
+    network: ErrorNetwork,
+    baseline: ErrorNetwork | None,
+) -> Iterator[Judged]:
+    truth = make(recipe, data_folder()).truth
+    pair = prepare(read_image(files / "fixed.nii.gz"), read_image(files / "moving.nii.gz"))
+    backward = register_back(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
+    grid = error_lattice(pair.fixed_lungs)
+    points = world_points(grid)
+    known = torch.from_numpy(truth.covers(points.numpy()))
+    draw = np.random.default_rng(0)
+    for path in methods:
+        file = _transform(path)
+        assert file is not None
+        transform = read_transform(file)
+        features, lungs, _ = error_features(
+            pair.fixed, pair.moving, pair.fixed_lungs, transform, backward, grid
+        )
+        mean, spread = network.predict(features)
+        inside = (lungs & known).numpy()
+        chosen = np.flatnonzero(inside)
+        chosen = chosen[draw.permutation(len(chosen))[:POINTS]]
+
+        def at(values: torch.Tensor, chosen: NDArray[np.int64] = chosen) -> Float:
+            return values.numpy().ravel()[chosen]
+
+        alone = None
+        if baseline is not None:
+            alone = at(probability_over(2.0, *baseline.predict(features)))
+        yield Judged(
+            recipe.id,
+            path.name,
+            at(_error(transform, truth, points)),
+            at(expected_mm(mean)),
+            at(probability_over(2.0, mean, spread)),
+            at(probability_over(5.0, mean, spread)),
+            alone,
+            at(features[CHANNELS.index("way back")]),
+            at(features[CHANNELS.index("difference")]),
+        )
+
+
+def _transform(folder: Path) -> Path | None:
+    """What a method left, if it did."""
+    made = (folder / name for name in ("transform.h5", "displacement.mha"))
+    return next((path for path in made if path.is_file()), None)
+
+
+def _error(transform: Transform, truth: Transform, points: torch.Tensor) -> torch.Tensor:
+    apart = transform.map_points(points) - truth.map_points(points)
+    return length(apart.movedim(-1, 0)[None])[0, 0]
+
+
+# ------------------------------------------------------------------ what is said of them
+
+
+def rows(found: list[Judged], title: str) -> str:
+    """One line of the table for a group of registrations."""
+    truth = np.concatenate([one.truth for one in found])
+    predicted = np.concatenate([one.predicted for one in found])
+
+    def area(name: str, over: float = 2.0) -> str:
+        scores = [getattr(one, name) for one in found]
+        if any(score is None for score in scores):
+            return ""
+        value = auc(np.concatenate(scores), truth > over)
+        return "" if np.isnan(value) else f"{value:.3f}"
+
+    small = truth < 5
+    miss = float(np.abs(predicted - truth)[small].mean())
+    calibration = [
+        reliability(np.concatenate([getattr(one, name) for one in found]), truth > over)
+        for name, over in (("over2", 2.0), ("over5", 5.0))
+    ]
+    true_means = [float(one.truth.mean()) for one in found]
+    said_means = [float(one.predicted.mean()) for one in found]
+    rank = float(spearmanr(true_means, said_means).statistic) if len(found) > 3 else float("nan")
+    cells = [
+        title,
+        str(len(found)),
+        f"{truth.mean():.2f}",
+        f"{100 * (truth > 2).mean():.1f}",
+        area("over2"),
+        area("images_alone"),
+        area("way_back"),
+        area("difference"),
+        area("over5", 5.0),
+        f"{miss:.2f}",
+        *(f"{one.expected_error:.3f}" for one in calibration),
+        "" if np.isnan(rank) else f"{rank:.2f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def section(found: list[Judged], command: str) -> str:
+    """The whole as Markdown."""
+    names = sorted({one.method for one in found})
+    heads = (
+        "registrations of", "n", "error mm", "> 2 mm %", "AUC > 2 mm", "images alone", "way back", "grey values",
+        "AUC > 5 mm", "MAE mm", "ECE > 2 mm", "ECE > 5 mm", "rank",
+    )  # fmt: skip
+    groups = [(name, [one for one in found if one.method == name]) for name in names]
+    groups += [
+        ("**LungMorph**", [one for one in found if one.own]),
+        ("**other tools**", [one for one in found if not one.own]),
+        ("**all**", found),
+    ]
+    cases = len({one.case for one in found})
+    lines = [
+        f"## The error network on tools, patients and motions it has not seen, {date.today()}",
+        f"`{command}`: {cases} simulated cases, true errors at {POINTS} points of the lung of each registration.",
+        "",
+        "| " + " | ".join(heads) + " |",
+        "| --- |" + " ---: |" * (len(heads) - 1),
+        *(rows(kept, title) for title, kept in groups if kept),
+        "",
+        "AUC: how well places with an error over 2 mm are told from the others, by the network; by the same network that sees the two "
+        "images alone (after Galib et al. 2020, who report 0.88 on data of their own); by inverse consistency alone; and by the local "
+        "difference of grey values alone. MAE: of the predicted error where the true one is below 5 mm. ECE: expected calibration "
+        "error of the probabilities. Rank: Spearman correlation of predicted and true mean error of registrations.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def draw(found: list[Judged], path: Path) -> None:
+    """Reliability of both thresholds, and predicted against true mean error of every registration."""
+    figure = Figure(figsize=(11, 3.9), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, middle, right = figure.subplots(1, 3)
+    groups = (("LungMorph", True, "#1b6ca8"), ("other tools", False, "#c8553d"))
+    for axes, name, over in ((left, "over2", 2.0), (middle, "over5", 5.0)):
+        axes.plot([0, 1], [0, 1], color="#999999", lw=1)
+        for title, own, colour in groups:
+            kept = [one for one in found if one.own == own]
+            if not kept:
+                continue
+            truth = np.concatenate([one.truth for one in kept])
+            curve: Reliability = reliability(
+                np.concatenate([getattr(one, name) for one in kept]), truth > over
+            )
+            said = f"{title} (ECE {curve.expected_error:.3f})"
+            axes.plot(curve.predicted, curve.happened, "o-", ms=4, color=colour, label=said)
+        axes.set(
+            xlabel=f"predicted probability of an error over {over:g} mm",
+            ylabel="how often it was",
+            xlim=(0, 1),
+            ylim=(0, 1),
+        )
+        axes.legend(frameon=False, fontsize=8)
+    for title, own, colour in groups:
+        kept = [one for one in found if one.own == own]
+        right.loglog(
+            [one.truth.mean() for one in kept],
+            [one.predicted.mean() for one in kept],
+            "o", ms=5, color=colour, label=title, alpha=0.75,
+        )  # fmt: skip
+    ends = [0.1, 12]
+    right.plot(ends, ends, color="#999999", lw=1)
+    right.set(xlabel="true mean error of a registration, mm", ylabel="predicted, mm")
+    right.legend(frameon=False, fontsize=8)
+    for axes in (left, middle, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, default=Path("bench"), help="of accuracy.py --keep")
+    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--images-alone", type=Path, help="weights of the baseline")
+    parser.add_argument("--save", type=Path, help="file for the section of Markdown")
+    parser.add_argument("--picture", type=Path, help="file for the calibration curves")
+    given = parser.parse_args()
+    baseline = load_error_network(given.images_alone)[0] if given.images_alone else None
+    found = list(judged(given.work, given.split, baseline))
+    if not found:
+        raise SystemExit(f"{given.work}: no transforms; run accuracy.py with --keep first")
+    text = section(found, f"python benchmarks/error_network.py --split {given.split}")
+    print(text)
+    if given.save:
+        given.save.write_text(text, encoding="utf-8")
+        means = [
+            [one.case, one.method, float(one.truth.mean()), float(one.predicted.mean())]
+            for one in found
+        ]
+        given.save.with_suffix(".json").write_text(json.dumps(means, indent=1))
+    if given.picture:
+        draw(found, given.picture)
+
+
+if __name__ == "__main__":
+    main()
