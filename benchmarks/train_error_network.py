@@ -40,8 +40,9 @@ IMAGES = ("fixed", "warped")
 class Kept:
     """The attempts of a split, read when asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        self.files = sorted(folder.glob("*/*.safetensors"))
+    def __init__(self, folder: Path, every: int = 1) -> None:
+        # eleven attempts a pair: another of them of every pair
+        self.files = sorted(folder.glob("*/*.safetensors"))[::every]
         if not self.files:
             raise SystemExit(f"{folder}: no attempts; make them with error_cases.py")
 
@@ -126,10 +127,10 @@ def main() -> None:
     parser.add_argument("cases", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--minutes", type=float, default=40)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--steps", type=int, default=6000, help="at which the rate has come to 0")
-    parser.add_argument("--every", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=2500, help="at which the rate has come to 0")
+    parser.add_argument("--every", type=int, default=250)
     parser.add_argument(
         "--images",
         action="store_true",
@@ -137,7 +138,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     given.run.mkdir(parents=True, exist_ok=True)
-    train, validation = Kept(given.cases / "train"), Kept(given.cases / "validation")
+    train, validation = Kept(given.cases / "train"), Kept(given.cases / "validation", 5)
     torch.manual_seed(0)
     config = ErrorConfig(learns="class", channels=IMAGES) if given.images else ErrorConfig()
     network = ErrorNetwork(config)
@@ -146,20 +147,23 @@ def main() -> None:
     end = time.monotonic() + 60 * given.minutes
     while step < given.steps and time.monotonic() < end:
         draw = np.random.default_rng((7, step))
-        parts = [train.crop(draw) for _ in range(given.batch)]
-        features, error, lungs = (torch.stack(part) for part in zip(*parts, strict=True))
         for group in adam.param_groups:
             group["lr"] = given.rate * 0.5 * (1 + np.cos(np.pi * step / given.steps))
-        loss = error_loss(network(features), error, lungs, config.learns)
         adam.zero_grad()
-        loss.backward()
+        total = 0.0
+        # one at a time: torch's convolution of several small volumes at once is many times slower on the CPU
+        for _ in range(given.batch):
+            features, error, lungs = (part[None] for part in train.crop(draw))
+            loss = error_loss(network(features), error, lungs, config.learns) / given.batch
+            loss.backward()
+            total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         adam.step()
         step += 1
         if step % given.every == 0 or step == given.steps:
             found = check(network, validation)
-            best = _kept(given.run, network, adam, step, float(loss.detach()), found, best)
-            print(step, float(loss.detach()), found, flush=True)
+            best = _kept(given.run, network, adam, step, total, found, best)
+            print(step, round(total, 4), found, flush=True)
 
 
 def _kept(

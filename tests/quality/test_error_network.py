@@ -67,7 +67,7 @@ def test_features_of_the_right_mapping_and_of_a_wrong_one(pair):
     right, inside, _ = error_features(fixed, moving, lungs, shifted(SHIFT), back)
     assert right.shape == (len(CHANNELS), *grid.shape)
     assert float(channel(right, "way back")[inside].max()) < 1e-3
-    assert float(channel(right, "likeness, near")[inside].median()) > 0.9
+    assert float(channel(right, "likeness, near")[inside].median()) > 0.8
     assert float(channel(right, "volume change")[inside].abs().max()) < 1e-3
     off = np.array([0.0, 0.0, 6.0])
     wrong, _, _ = error_features(fixed, moving, lungs, shifted(SHIFT + off), back)

@@ -157,7 +157,7 @@ def test_landmarks_worst_first_and_figures_on_top(page: str, report: Report) -> 
     assert f"Landmarks ({count})" in page
     assert page.count("<tr data-at=") == count + 1  # and the wrong place
     assert "landmark error" in page
-    assert 'id="verdict">review<' in page
+    assert 'id="verdict">fail<' in page
 
 
 # ------------------------------------------------------------------ in a browser
@@ -288,8 +288,8 @@ def test_index_of_results(report: Report, tmp_path: Path) -> None:
     write_report(report, tmp_path / "a b" / "report.html")
     text = write_index(tmp_path).read_text()
     assert 'href="a%20b/report.html"' in text
-    assert text.count('class="verdict review"') == 2
-    assert "2 results, 2 review" in text
+    assert text.count('class="verdict fail"') == 2
+    assert "2 results, 2 fail" in text
     (tmp_path / "c" / "quality.json").write_text("{}")
     with pytest.raises(Exception, match=r"c/quality.json: expected what LungMorph wrote"):
         write_index(tmp_path)

@@ -144,6 +144,22 @@ def model(
     }
 
 
+def error_network() -> dict[str, Any]:
+    """The network that predicts errors: what it is and its card."""
+    from ..quality.error_features import SPACING_MM
+    from ..quality.error_weights import load_error_network
+
+    network, card = load_error_network()
+    return {
+        "kind": "error network",
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "works_at": f"{SPACING_MM:g} mm",
+        "sees": ", ".join(network.config.channels),
+        "temperature": round(network.config.temperature, 3),
+        "card": card,
+    }
+
+
 def _grid(grid: Grid) -> dict[str, str]:
     said = {
         "size": "x".join(str(n) for n in grid.size) + " voxels (x, y, z)",

@@ -12,13 +12,16 @@ from .console import facts, print_json, stdout, table
 
 TRANSFORM_SUFFIXES = (".h5", ".hdf5", ".hdf", ".tfm", ".mat")
 WEIGHTS_SUFFIX = ".safetensors"
+#: Name of the network that predicts errors.
+ERROR_NETWORK = "error"
 
 
 def info(
     path: Annotated[
         str,
         typer.Argument(
-            metavar="PATH", help="Image, DICOM folder, transform, or model (name or file)."
+            metavar="PATH",
+            help="Image, DICOM folder, transform, or model (name or file; `error` is the network of predicted errors).",
         ),
     ],
     series: Annotated[
@@ -47,6 +50,8 @@ def info(
         found = describe.image(Path(path), series)
     elif kind == "transform":
         found = describe.transform(Path(path))
+    elif path == ERROR_NETWORK:
+        found = describe.error_network()
     else:
         found = describe.model(path, _extent(size), spacing)
     if as_json:
@@ -84,9 +89,9 @@ def kind_of(path: str) -> str:
     if place.name == path and not place.suffix:
         from ..networks import available
 
-        if path in available():
+        if path in (*available(), ERROR_NETWORK):
             return "model"
-        names = ", ".join(available()) or "none"
+        names = ", ".join([*available(), ERROR_NETWORK])
         raise InputError(
             path, expected=f"a file, a folder or a shipped model ({names})", found="nothing"
         )

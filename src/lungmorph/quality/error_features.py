@@ -19,7 +19,7 @@ SPACING_MM = 3.0
 #: Around the lungs, mm: the network sees past the edge.
 MARGIN_MM = 12.0
 #: Contrast in HU below which a place counts as flat.
-FLAT_HU = 40.0
+FLAT_HU = 25.0
 #: Half-width of the windows of local likeness, voxels.
 RADII = (1, 3)
 #: Displacements that are not inverted are told apart up to here, mm.
@@ -89,9 +89,14 @@ def error_features(
 
 
 def _likeness(a: Tensor, b: Tensor, radius: int) -> Tensor:
-    """Local correlation of (1, 1, D, H, W) images at every voxel, in [-1, 1]; 0 where both are flat."""
-    first, second = (normalize_locally(image, radius, FLAT_HU) for image in (a, b))
-    return box_mean(first * second, radius)
+    """Local correlation of (1, 1, D, H, W) images around every voxel, in [-1, 1]; near 0 where both are flat."""
+    first, second = box_mean(a, radius), box_mean(b, radius)
+    both = box_mean(a * b, radius) - first * second
+    spreads = [
+        (box_mean(image * image, radius) - mean.square()).clamp_min(0) + FLAT_HU**2
+        for image, mean in ((a, first), (b, second))
+    ]
+    return both / (spreads[0] * spreads[1]).sqrt()
 
 
 def padded(features: Tensor, multiple: int) -> tuple[Tensor, tuple[slice, ...]]:
