@@ -4,7 +4,7 @@
 
 Every pair is simulated (an invented or a real chest, an invented breath or the motion of a real patient, two scanners, at times
 contrast in one scan or a part of a lung without air) and registered several times: well, stopped early, too stiff, too loose, by the first level alone, from a wrong start, too smooth to
-slide, off in one place; and by other tools, if asked. Of each attempt the features that the network sees are kept, with the
+slide, off in one place, or not wrong at all; and by other tools, if asked. Of each attempt the features that the network sees are kept, with the
 true error. Splits share no anatomy and no motion. What is there already is not made again.
 """
 
@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -101,56 +102,113 @@ def simulated(split: str, number: int) -> SimulatedPair:
     return replace(pair, moving=_otherwise(pair.moving, draw))
 
 
-def attempts(pair: Prepared, truth: Transform, draw: Draw) -> Iterator[tuple[str, Transform]]:
-    """Registrations of a pair, by name: good ones, and ones that went wrong in a way of their own."""
-    affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
-    network, config, _ = load_model()
-    levels = {
-        count: predict(network, config, pair.fixed, pair.moving, affine, pair.region, levels=count)
-        for count in (1, 2)
-    }
-    scales = PRESETS["default"].scales
+class Attempts:
+    """Registrations of a pair, by name: good ones, and ones that went wrong in a way of their own.
 
-    def field(displacement: Displacement) -> DisplacementField:
-        return _field(pair.fixed.grid, affine, displacement)
+    Each is made when asked for, with draws of its own.
+    """
 
-    def refined(
-        kept: tuple[Scale, ...], start: tuple[Tensor, Grid] | None, looked: bool = True
+    def __init__(self, pair: Prepared, truth: Transform, seed: int) -> None:
+        self.pair, self.truth, self.seed = pair, truth, seed
+        self.grid = pair.fixed.grid
+        self.scales = PRESETS["default"].scales
+
+    @cached_property
+    def affine(self) -> Affine:
+        """The pre-alignment."""
+        pair = self.pair
+        return prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
+
+    @cached_property
+    def levels(self) -> dict[int, tuple[Tensor, Grid]]:
+        """What the network says, by how many of its levels run."""
+        network, config, _ = load_model()
+        pair = self.pair
+        return {
+            n: predict(network, config, pair.fixed, pair.moving, self.affine, pair.region, levels=n)
+            for n in (1, 2)
+        }
+
+    @cached_property
+    def good(self) -> DisplacementField:
+        """As LungMorph registers, but for the finest scale."""
+        return self._refined(self.scales[:4], self.levels[2])
+
+    def make(self, name: str) -> Transform:
+        """The attempt of a name in ``_WAYS``."""
+        return _WAYS[name](self, Draw(self.seed, list(_WAYS).index(name), 22))
+
+    def field(self, displacement: Displacement) -> DisplacementField:
+        """A displacement beyond the pre-alignment as a whole field."""
+        return _field(self.grid, self.affine, displacement)
+
+    def _refined(
+        self, kept: tuple[Scale, ...], start: tuple[Tensor, Grid] | None, looked: bool = True
     ) -> DisplacementField:
+        pair = self.pair
         begin = _nothing if start is None else _sampled(*start)
         if looked:
-            begin = _sampled(
-                *search(pair.fixed, pair.moving, pair.fixed_lungs, affine, pair.region, begin)
+            found = search(
+                pair.fixed, pair.moving, pair.fixed_lungs, self.affine, pair.region, begin
             )
-        return field(
-            refine(
-                pair.fixed, pair.moving, pair.fixed_lungs, affine, pair.region, kept, start=begin
-            ).on
+            begin = _sampled(*found)
+        made = refine(
+            pair.fixed, pair.moving, pair.fixed_lungs, self.affine, pair.region, kept, start=begin
         )
+        return self.field(made.on)
 
-    good = refined(scales[:4], levels[2])
-    yield "good", good
-    yield "affine", affine
-    yield "level 1", field(_sampled(*levels[1]))
-    yield "network", field(_sampled(*levels[2]))
-    few = replace(scales[0], steps=draw.integer(1, 4))
-    yield "stopped early", refined((few,), None, looked=False)
-    stiff = tuple(
-        replace(s, stiffness=s.stiffness * 10 ** draw.uniform(1, 2.5)) for s in scales[:3]
-    )
-    yield "too stiff", refined(stiff, None, looked=draw.chance(0.5))
-    loose = tuple(
-        replace(s, stiffness=s.stiffness * 0.05, control=max(s.control / 3, 2 * s.spacing))
-        for s in scales[1:4]
-    )
-    yield "too loose", refined(loose, levels[1], looked=False)
-    wide = draw.uniform(8, 30)
-    yield "too smooth", _smoothed(truth, pair.fixed.grid, wide)
-    off = draw.uniform(4, 25)
-    start = _offset(levels[2], draw, off)
-    yield "wrong start", refined(scales[2:3], start, looked=False)
-    yield "off in one place", _bumped(good, pair.fixed_lungs, draw)
-    yield "off everywhere", _offset_field(good, draw, draw.uniform(1, 8))
+    def stopped_early(self, draw: Draw) -> Transform:
+        """A step or three on the coarsest scale."""
+        few = replace(self.scales[0], steps=draw.integer(1, 4))
+        return self._refined((few,), None, looked=False)
+
+    def too_stiff(self, draw: Draw) -> Transform:
+        """Held back ten to three hundred times as much."""
+        factor = 10 ** draw.uniform(1, 2.5)
+        stiff = tuple(replace(s, stiffness=s.stiffness * factor) for s in self.scales[:3])
+        return self._refined(stiff, None, looked=draw.chance(0.5))
+
+    def too_loose(self, _: Draw) -> Transform:
+        """Hardly held back, control points close together: it follows noise."""
+        loose = tuple(
+            replace(s, stiffness=s.stiffness * 0.05, control=max(s.control / 3, 2 * s.spacing))
+            for s in self.scales[1:4]
+        )
+        return self._refined(loose, self.levels[1], looked=False)
+
+    def too_smooth(self, draw: Draw) -> Transform:
+        """The truth as one who cannot let the lung slide would have it."""
+        return _smoothed(self.truth, self.grid, draw.uniform(8, 30))
+
+    def wrong_start(self, draw: Draw) -> Transform:
+        """Begun some voxels off, at a scale too fine to find back."""
+        start = _offset(self.levels[2], draw, draw.uniform(4, 25))
+        return self._refined(self.scales[2:3], start, looked=False)
+
+    def perfect(self, _: Draw) -> DisplacementField:
+        """The truth: right even where the way back is not."""
+        return self.truth.displacement_on(_cover(self.grid, 2.0))
+
+    def bumped(self, field: DisplacementField, draw: Draw) -> Transform:
+        """A field that is off in a place or two."""
+        return _bumped(field, self.pair.fixed_lungs, draw)
+
+
+_WAYS: dict[str, Callable[[Attempts, Draw], Transform]] = {
+    "good": lambda made, _: made.good,
+    "affine": lambda made, _: made.affine,
+    "level 1": lambda made, _: made.field(_sampled(*made.levels[1])),
+    "network": lambda made, _: made.field(_sampled(*made.levels[2])),
+    "stopped early": Attempts.stopped_early,
+    "too stiff": Attempts.too_stiff,
+    "too loose": Attempts.too_loose,
+    "too smooth": Attempts.too_smooth,
+    "wrong start": Attempts.wrong_start,
+    "off in one place": lambda made, draw: made.bumped(made.good, draw),
+    "off everywhere": lambda made, draw: _offset_field(made.good, draw, draw.uniform(1, 8)),
+    "perfect": Attempts.perfect,
+    "perfect but for one place": lambda made, draw: made.bumped(made.perfect(draw), draw),
+}
 
 
 def keep(
@@ -181,22 +239,31 @@ def keep(
         "lungs": known,
     }
     facts = {"attempt": name, "mean_mm": round(float(error[known].mean()), 3)}
-    with replacing(folder / f"{name.replace(' ', '-')}.safetensors") as part:
+    with replacing(folder / _file(name)) as part:
         save_file(tensors, part, metadata={"facts": json.dumps(facts)})
 
 
-def make(split: str, number: int, folder: Path, rivals: list[str], python: str) -> None:
-    """All attempts at one pair, into a folder of its own."""
+def make(split: str, number: int, folder: Path, rivals: list[str], python: str) -> list[str]:
+    """The attempts at one pair that its folder does not hold yet; their names."""
+    attempts = [name for name in (*_WAYS, *rivals) if not (folder / _file(name)).exists()]
+    if not attempts:
+        return []
     simulation = simulated(split, number)
     pair = prepare(
         simulation.fixed, simulation.moving, simulation.fixed_lungs, simulation.moving_lungs
     )
     backward = register_back(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
-    draw = Draw(FIRST_SEED[split] + number, 22)
-    for name, attempt in attempts(pair, simulation.truth, draw):
+    made = Attempts(pair, simulation.truth, FIRST_SEED[split] + number)
+    for name in attempts:
+        if name in _WAYS:
+            keep(folder, name, pair, simulation.truth, made.make(name), backward)
+    for name, attempt in others(simulation, [n for n in attempts if n in rivals], python):
         keep(folder, name, pair, simulation.truth, attempt, backward)
-    for name, attempt in others(simulation, rivals, python):
-        keep(folder, name, pair, simulation.truth, attempt, backward)
+    return attempts
+
+
+def _file(name: str) -> str:
+    return f"{name.replace(' ', '-')}.safetensors"
 
 
 def others(pair: SimulatedPair, names: list[str], python: str) -> Iterator[tuple[str, Transform]]:
@@ -312,14 +379,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     for number in range(given.first, given.first + given.pairs):
-        done = given.folder / given.split / f"{number:04d}"
-        if done.exists():
-            continue
-        part = done.with_name(f".{done.name}.part")
-        part.mkdir(parents=True, exist_ok=True)
-        make(given.split, number, part, given.rivals, given.rivals_python)
-        part.rename(done)
-        print(done, flush=True)
+        folder = given.folder / given.split / f"{number:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        made = make(given.split, number, folder, given.rivals, given.rivals_python)
+        print(folder, ", ".join(made) or "there already", flush=True)
 
 
 if __name__ == "__main__":

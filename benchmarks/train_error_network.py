@@ -41,7 +41,7 @@ class Kept:
     """The attempts of a split, read when asked for."""
 
     def __init__(self, folder: Path, every: int = 1) -> None:
-        # eleven attempts a pair: another of them of every pair
+        # thirteen attempts a pair: another of them of every pair
         self.files = sorted(folder.glob("*/*.safetensors"))[::every]
         if not self.files:
             raise SystemExit(f"{folder}: no attempts; make them with error_cases.py")
