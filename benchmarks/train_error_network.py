@@ -186,7 +186,7 @@ def _kept(
     with open(run / "log.csv", "a", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream)
         if new:
-            rows.writerow(["step", "loss", *found])
+            rows.writerow(["step", "training loss", *found])
         rows.writerow([step, loss, *found.values()])
     if found["loss"] < best:
         calm = ErrorNetwork(network.config.model_copy(update={"temperature": found["temperature"]}))

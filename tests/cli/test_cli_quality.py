@@ -51,20 +51,36 @@ def given(files: Path, transform: Path) -> list[object]:
     ]
 
 
-def test_the_truth_passes_once_there_is_a_way_back(
+def test_the_truth_passes_all_but_a_doubt_once_there_is_a_way_back(
     files: Path, small_pair: SimulatedPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_transform(small_pair.truth.inverse(), tmp_path / "back.nii.gz")
     marks = ("--landmarks", files / "landmarks.csv", "--backward", tmp_path / "back.nii.gz")
     assert call(*given(files, files / "truth.nii.gz"), *marks, "-o", tmp_path / "out") == 0
     found = json.loads((tmp_path / "out" / "quality.json").read_text())
-    assert found["verdict"] == "pass", found["why"]
+    # the predicted error is not perfect: a small place of this coarse pair is doubted
+    doubted = {check["name"] for check in found["checks"] if check["verdict"] != "pass"}
+    assert doubted <= {"wrong_place_ml"}, found["why"]
+    assert found["verdict"] == ("review" if doubted else "pass")
+    assert found["predicted"]["p95_mm"] < 1.5
     assert found["figures"]["landmarks"]["after"]["continuous"]["mean"] < 0.01
     assert {name.split()[0] for name in found["regions"]} == {"left", "right"}
-    assert "verdict: pass" in capsys.readouterr().out
+    assert f"verdict: {found['verdict']}" in capsys.readouterr().out
+    out = tmp_path / "out"
+    names = ["error.nii.gz", "error_over_2mm.nii.gz", "quality.json", "report.html"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    fixed, lungs = (sitk.ReadImage(str(files / f"{n}.nii.gz")) for n in ("fixed", "fixed_mask"))
+    inside = sitk.GetArrayFromImage(lungs) > 0
+    for name, most in (("error", 40.0), ("error_over_2mm", 1.0)):
+        image = sitk.ReadImage(str(out / f"{name}.nii.gz"))
+        assert image.GetSize() == fixed.GetSize()
+        np.testing.assert_allclose(image.GetOrigin(), fixed.GetOrigin(), atol=1e-4)
+        values = sitk.GetArrayFromImage(image)
+        assert not values[~inside].any()
+        assert 0 < values[inside].mean() < values.max() <= most
     page = (tmp_path / "out" / "report.html").read_text()
     assert "moving.nii.gz" in page
-    assert 'id="verdict">pass<' in page
+    assert f'id="verdict">{found["verdict"]}<' in page
 
 
 def test_a_shift_of_another_tool_fails_and_says_why(
