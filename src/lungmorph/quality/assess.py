@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -164,9 +164,8 @@ def _values(
     if predicted is None:
         reasons["predicted_error_mm"] = reasons["wrong_place_ml"] = "it was not asked for"
     if places:
-        x, y, z = places[0]["at"]
         more = f", and {len(places) - 1} more" if len(places) > 1 else ""
-        reasons["wrong_place_ml"] = f"at L {x:.0f}, P {y:.0f}, S {z:.0f} mm{more}"
+        reasons["wrong_place_ml"] = f"at {_place(places[0]['at'])}{more}"
     if consistency is None:
         reasons["inverse_consistency_mm"] = "there is no registration of the swapped pair"
     if figures["overlap"]["surface_mean_mm"] is None:
@@ -177,6 +176,13 @@ def _values(
             f"{count} in {name}" for name, count in folded.items()
         )
     return values, reasons
+
+
+def _place(at: Sequence[float]) -> str:
+    """A point (LPS mm) as people say it: each way with the letter towards which it lies."""
+    ways = (("L", "R"), ("P", "A"), ("S", "I"))
+    said = (f"{way[x < 0]} {abs(x):.0f}" for way, x in zip(ways, at, strict=True))
+    return ", ".join(said) + " mm"
 
 
 def _warped(moving: Volume, field: DisplacementField) -> Tensor:

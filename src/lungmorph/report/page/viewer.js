@@ -108,7 +108,8 @@
 
   function tell() {
     const index = state.at[0] + state.at[1] * stride[1] + state.at[2] * stride[2];
-    const parts = [`L ${world(0).toFixed(0)}, P ${world(1).toFixed(0)}, S ${world(2).toFixed(0)} mm`];
+    const way = (axis, ends) => `${ends[world(axis) < 0 ? 1 : 0]} ${Math.abs(world(axis)).toFixed(0)}`;
+    const parts = [`${way(0, "LR")}, ${way(1, "PA")}, ${way(2, "SI")} mm`];
     parts.push(`fixed ${hu(volumes.fixed[index]).toFixed(0)} HU`, `warped ${hu(volumes.after[index]).toFixed(0)} HU`);
     if (volumes.lungs[index] > 127) {
       for (const overlay of data.overlays) {
