@@ -38,12 +38,11 @@ from lungmorph.simulate import (
     thorax,
 )
 from lungmorph.space import Affine, Grid, Volume
+from splits import KEYPOINTS, LANDMARKS, LUNG1, LUNG2, data_folder
 
 COLUMNS = (
     "id", "patient", "group", "split", "fixed", "moving", "fixed_mask", "moving_mask", "landmarks",
 )  # fmt: skip
-KEYPOINTS = "learn2reg_lung_keypoints/case_{:03d}.csv"
-LANDMARKS = "copdgene/case_{:02d}_landmarks.csv"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,6 @@ class Recipe:
         return isinstance(self.anatomy, str) or isinstance(self.motion, str)
 
 
-LUNG2, LUNG1 = "pyradiomics_lung2", "pyradiomics_lung1"
 FINE, THICK = (1.5, 1.5, 2.5), (1.25, 1.25, 5.0)
 
 #: Motions 16 to 20 and COPDgene 5 and 6 and the anatomy `pyradiomics_lung2` were used for nothing but reporting.
@@ -123,13 +121,6 @@ DEVELOPMENT = (
 )  # fmt: skip
 
 SPLITS = {"test": TEST, "development": DEVELOPMENT}
-
-
-def data_folder() -> Path | None:
-    """Where the real data is, or None."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("LUNGMORPH_DATA", beside))
-    return folder if folder.is_dir() else None
 
 
 def chosen(split: str, quick: bool = False, each: int | None = None) -> list[Recipe]:

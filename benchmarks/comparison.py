@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from cases import KEYPOINTS, LANDMARKS, LUNG1, data_folder, write_dataset
+from cases import write_dataset
 from lungmorph.datasets import Dataset, open_dataset
 from lungmorph.evaluation import methods
 from lungmorph.evaluation.quantities import BY_KEY
@@ -28,14 +28,10 @@ from lungmorph.evaluation.records import DONE, Record
 from lungmorph.evaluation.run import Options, evaluate
 from lungmorph.networks import load_model
 from lungmorph.training import load_config, train
+from splits import ANATOMIES, MOTIONS, data_folder
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-#: As in train_weights.py.
-TRAIN_ANATOMIES = (LUNG1, "slicerio_CTChest4", "cip_ct64")
-TRAIN_MOTIONS = [KEYPOINTS.format(n) for n in range(1, 13)] + [
-    LANDMARKS.format(n) for n in (1, 2, 3)
-]
-#: The deep and the quiet breaths of the test cases: real anatomy, real motion, and how far it is.
+#: Mean displacement of landmarks from which a case has a column of its own.
 FAR_MM = 8.0
 SUPERVISED = "loss={lncc: 0.0, displacement: 0.3, diffusion: 0.3}"
 
@@ -48,7 +44,7 @@ class Entry:
         name: on the command line.
         title: in the table.
         config: file in configs/.
-        shares: of the minutes, for each stage of the config that is kept.
+        shares: of the minutes, for each stage; later stages of the config are left out.
         overrides: of the config.
     """
 
@@ -57,11 +53,6 @@ class Entry:
     config: str
     shares: tuple[float, ...]
     overrides: tuple[str, ...] = ()
-
-    @property
-    def stages(self) -> int:
-        """How many of the config's stages are trained: the first ones."""
-        return len(self.shares)
 
 
 ENTRIES = (
@@ -98,15 +89,15 @@ def trained(entry: Entry, work: Path, minutes: float) -> Path:
             f"stages.{number}.watch=error",
         ]
     if data is not None:
-        anatomies = [str(data / "chest_ct" / f"{name}.nii.gz") for name in TRAIN_ANATOMIES]
-        motions = [str(data / "motion" / name) for name in TRAIN_MOTIONS]
+        anatomies = [str(data / "chest_ct" / f"{name}.nii.gz") for name in ANATOMIES["train"]]
+        motions = [str(data / "motion" / name) for name in MOTIONS["train"]]
         overrides += [
             f"data.sources.0.anatomies={anatomies}",
             f"data.sources.0.motions={motions}",
             "data.sources.0.procedural=0.5",
         ]
     config = load_config(CONFIGS / entry.config, overrides)
-    config = config.model_copy(update={"stages": config.stages[: entry.stages]})
+    config = config.model_copy(update={"stages": config.stages[: len(entry.shares)]})
     result = train(config, folder)
     if not result.result.finished:
         raise SystemExit(f"{entry.name}: not finished; the same command goes on")

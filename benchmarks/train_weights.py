@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 from pathlib import Path
 
 import torch
@@ -23,33 +22,26 @@ from lungmorph.networks import load_model, save_model, two_level
 from lungmorph.registration.lungs import lung_mask
 from lungmorph.simulate import Anatomy, Motion, TrainingPairs, load_motion, real_anatomy
 from lungmorph.training import DeviceConfig, LossWeights, StageConfig, TrainingConfig, evaluate, run
+from splits import ANATOMIES, MOTIONS, data_folder
 
-DATA = Path(os.environ.get("LUNGMORPH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SPACING = 4.0
 
-#: Keypoint motions by case number, and landmark motions (COPDgene) by case number.
-MOTIONS = {
-    "train": (range(1, 13), range(1, 4)),
-    "validation": (range(13, 16), range(4, 5)),
-    "test": (range(16, 21), range(5, 7)),
-}
-ANATOMIES = {
-    "train": ("pyradiomics_lung1", "slicerio_CTChest4", "cip_ct64"),
-    "validation": (),  # invented patients only
-    "test": ("pyradiomics_lung2",),
-}
 SEEDS = {"train": 1, "validation": 1001, "test": 2001}
 
 
+def _data() -> Path:
+    found = data_folder()
+    if found is None:
+        raise SystemExit("no real data; set LUNGMORPH_DATA")
+    return found
+
+
 def motions(split: str) -> list[Motion]:
-    keypoints, landmarks = MOTIONS[split]
-    paths = [DATA / f"motion/learn2reg_lung_keypoints/case_{n:03d}.csv" for n in keypoints]
-    paths += [DATA / f"motion/copdgene/case_{n:02d}_landmarks.csv" for n in landmarks]
-    return [load_motion(path) for path in paths]
+    return [load_motion(_data() / "motion" / name) for name in MOTIONS[split]]
 
 
 def anatomies(split: str) -> list[Anatomy]:
-    volumes = [read_image(DATA / f"chest_ct/{name}.nii.gz") for name in ANATOMIES[split]]
+    volumes = [read_image(_data() / "chest_ct" / f"{name}.nii.gz") for name in ANATOMIES[split]]
     return [real_anatomy(volume, lung_mask(volume)) for volume in volumes]
 
 

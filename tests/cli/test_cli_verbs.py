@@ -357,6 +357,25 @@ def test_info_says_what_a_model_costs(run: Run, tmp_path: Path) -> None:
     assert run("info", tmp_path / "m.safetensors", "--size", "big")[0] == 2
 
 
+def test_info_of_the_error_network_by_name_and_by_file(run: Run, tmp_path: Path) -> None:
+    from lungmorph.quality.error_network import ErrorConfig, ErrorNetwork
+    from lungmorph.quality.error_weights import save_error_network
+
+    code, out, _ = run("info", "error", "--json")
+    assert code == 0
+    assert "real anatomy" in json.loads(out)["card"]
+    network = ErrorNetwork(ErrorConfig(features=(4, 6), channels=("fixed", "warped")))
+    save_error_network(network, {"about": "untrained"}, tmp_path / "e.safetensors")
+    code, out, _ = run("info", tmp_path / "e.safetensors", "--json")
+    said = json.loads(out)
+    assert (code, said["kind"], said["sees"]) == (0, "error network", "fixed, warped")
+    assert said["card"] == {"about": "untrained"}
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+    code, _, err = run("info", tmp_path / "broken.safetensors")
+    assert code == 2
+    assert "broken.safetensors: expected a whole safetensors file" in err
+
+
 def test_info_of_a_folder_lists_its_series(run: Run, tmp_path: Path) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from replicas.dicom import new_series, write_series

@@ -47,7 +47,7 @@ def test_a_perfect_registration_raises_next_to_no_alarm(
     small_pair: SimulatedPair, backward: Transform
 ) -> None:
     """At 3 mm the way back misses pockets above the diaphragm by many mm; some millilitres of them are doubted."""
-    found = judged(small_pair, small_pair.truth, backward).summary()
+    found = judged(small_pair, small_pair.truth, backward).summary
     lungs = small_pair.fixed_lungs
     ml = float(lungs.data.sum()) * lungs.grid.voxel_volume / 1e3
     assert sum(place["ml"] for place in found["places"]) < 0.003 * ml
@@ -74,6 +74,6 @@ def test_a_registration_that_is_wrong_everywhere(
     small_pair: SimulatedPair, backward: Transform
 ) -> None:
     off = small_pair.truth.data + torch.tensor([3.0, -3.0, 3.0])[:, None, None, None]
-    found = judged(small_pair, DisplacementField(off, small_pair.truth.grid), backward).summary()
+    found = judged(small_pair, DisplacementField(off, small_pair.truth.grid), backward).summary
     assert found["mean_mm"] == pytest.approx(27**0.5, abs=1.5)
     assert found["over_2mm_percent"] > 90

@@ -19,8 +19,9 @@ from PIL import Image
 from lungmorph.quality import assess
 from lungmorph.quality.error_network import OFFSET_MM
 from lungmorph.quality.predict import PredictedError
+from lungmorph.report.contents import Report
 from lungmorph.report.index import write_index
-from lungmorph.report.page import Report, render, write_report
+from lungmorph.report.page import render, write_report
 from lungmorph.report.sheets import MOST_VOXELS, linear_bytes, log_bytes, make_sheet, shown_grid
 from lungmorph.simulate import SimulatedPair
 from lungmorph.space import Grid

@@ -84,7 +84,9 @@ def demo(
     console.print(
         f"{sum(result.seconds.values()):.1f} s for the registration, written to [bold]{where}[/]."
     )
-    console.print(f"Look at {where}/registration/overview.png, or register the pair yourself:")
+    console.print(
+        f"Look at {where}/registration/report.html (verdict, slices, places to look at) or overview.png; or register the pair yourself:"
+    )
     console.print(
         f"  lungmorph register {where}/exhale.nii.gz {where}/inhale.nii.gz"
         f" --landmarks {where}/landmarks.csv -o my-result"

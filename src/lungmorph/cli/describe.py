@@ -144,12 +144,12 @@ def model(
     }
 
 
-def error_network() -> dict[str, Any]:
-    """The network that predicts errors: what it is and its card."""
+def error_network(path: str | None) -> dict[str, Any]:
+    """A network that predicts errors, the one that ships if there is no path: what it is and its card."""
     from ..quality.error_features import SPACING_MM
     from ..quality.error_weights import load_error_network
 
-    network, card = load_error_network()
+    network, card = load_error_network(path)
     return {
         "kind": "error network",
         "parameters": sum(p.numel() for p in network.parameters()),

@@ -50,8 +50,8 @@ def info(
         found = describe.image(Path(path), series)
     elif kind == "transform":
         found = describe.transform(Path(path))
-    elif path == ERROR_NETWORK:
-        found = describe.error_network()
+    elif kind == "error network":
+        found = describe.error_network(None if path == ERROR_NETWORK else path)
     else:
         found = describe.model(path, _extent(size), spacing)
     if as_json:
@@ -74,7 +74,7 @@ def info(
 
 
 def kind_of(path: str) -> str:
-    """Folder, image, transform or model, from the name and, for images, the header.
+    """Folder, image, transform, model or error network, from the name and, for images, the header.
 
     Raises:
         InputError: there is no such file, and no shipped model of that name.
@@ -83,13 +83,17 @@ def kind_of(path: str) -> str:
     if place.is_dir():
         return "folder"
     if place.name.lower().endswith(WEIGHTS_SUFFIX):
-        return "model"
+        from ..quality.error_weights import is_error_network
+
+        return "error network" if is_error_network(place) else "model"
     if place.is_file():
         return "transform" if _is_transform(place) else "image"
     if place.name == path and not place.suffix:
         from ..networks import available
 
-        if path in (*available(), ERROR_NETWORK):
+        if path == ERROR_NETWORK:
+            return "error network"
+        if path in available():
             return "model"
         names = ", ".join([*available(), ERROR_NETWORK])
         raise InputError(

@@ -32,6 +32,7 @@ class Assessment:
         figures: as :func:`lungmorph.evaluation.judge.judge` gives them.
         regions: by name: folding and determinants of each part of the lung, predicted error if there is one.
         ventilation: by name of the region, and "all"; for research.
+        lungs: bool, on the fixed grid.
         jacobian: det of the mapping on the fixed grid.
         predicted: the predicted error, if there is one.
     """
@@ -40,6 +41,7 @@ class Assessment:
     figures: dict[str, Any]
     regions: dict[str, dict[str, Any]]
     ventilation: dict[str, RegionVentilation]
+    lungs: Volume
     jacobian: Volume
     predicted: PredictedError | None = None
 
@@ -48,7 +50,7 @@ class Assessment:
         return {
             **self.verdict.as_dict(),
             "figures": self.figures,
-            "predicted": self.predicted.summary() if self.predicted else None,
+            "predicted": self.predicted.summary if self.predicted else None,
             "regions": self.regions,
             "ventilation": {name: row.as_dict() for name, row in self.ventilation.items()},
         }
@@ -109,6 +111,7 @@ def assess(
         figures=figures,
         regions=regions,
         ventilation=regional(fixed.data, _warped(moving, field), jacobian, parts),
+        lungs=lungs,
         jacobian=jacobian,
         predicted=predicted,
     )
@@ -141,7 +144,7 @@ def _values(
     marks = figures["landmarks"]
     after = marks["after"]["continuous"] if marks else {}
     consistency = figures["inverse_consistency_mm"]
-    told = predicted.summary() if predicted else None
+    told = predicted.summary if predicted else None
     places = told["places"] if told else []
     lowest = min(regions, key=lambda name: regions[name]["p1"])
     highest = max(regions, key=lambda name: regions[name]["p99"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 from ..errors import InputError
 from ..networks.pretrained import load_weights, save_model
@@ -27,6 +30,16 @@ def load_error_network(path: str | Path | None = None) -> tuple[ErrorNetwork, di
         raise InputError(where, expected="weights of an error network", found="no such file")
     network, _, card = load_weights(where, ErrorConfig.model_validate_json, ErrorNetwork)
     return network, card
+
+
+def is_error_network(path: Path) -> bool:
+    """Whether a file says that it holds one; False for what cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            config = json.loads((file.metadata() or {}).get("config", "{}"))
+    except (OSError, SafetensorError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("kind") == "error"
 
 
 def save_error_network(network: ErrorNetwork, card: Mapping[str, Any], path: str | Path) -> None:

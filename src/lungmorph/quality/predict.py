@@ -98,6 +98,7 @@ class PredictedError:
                 found.append(Place((x, y, z), ml, float(inside.mean()), float(inside.max())))
         return sorted(found, key=lambda place: -place.ml)
 
+    @cached_property
     def summary(self) -> dict[str, Any]:
         """JSON-ready: figures over the lungs; ``over_2mm_percent`` is the registration-error index of the case."""
         error = self.mm.data[self.lungs].numpy()

@@ -14,8 +14,9 @@ from ..quality.predict import THRESHOLDS_MM, PredictedError, predict_error
 from ..registration.backward import BACK_MM, register_back
 from ..registration.result import Registration
 from ..space import Transform, Volume
+from .contents import Report
 from .overview import pair_title, start_of
-from .page import Report, write_report
+from .page import write_report
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def write_quality(result: Registration, folder: Path) -> Assessment:
         backward_is=WAY_BACK,
         predicted=predicted(*images, result.transform, backward),
     )
-    write_assessment(found, result.fixed_lungs.resample(result.fixed.grid), folder)
+    write_assessment(found, folder)
     write_report(report_of(result, found), folder / "report.html")
     return found
 
@@ -62,12 +63,11 @@ def predicted(
     return found
 
 
-def write_assessment(found: Assessment, lungs: Volume, folder: Path) -> None:
+def write_assessment(found: Assessment, folder: Path) -> None:
     """Write ``quality.json``, and the predicted error as images, into a folder.
 
     Args:
         found: verdict, checks, figures, regions.
-        lungs: mask on the fixed grid, outside of which the images are zero.
         folder: gets ``error.nii.gz`` (mm) and ``error_over_2mm.nii.gz`` (probability) if an error was predicted.
     """
     if found.predicted:
@@ -75,7 +75,7 @@ def write_assessment(found: Assessment, lungs: Volume, folder: Path) -> None:
             ("error", found.predicted.mm, 0.01),
             ("error_over_2mm", found.predicted.over(THRESHOLDS_MM[0]), 0.001),
         ):
-            image = found.predicted.within(values, lungs)
+            image = found.predicted.within(values, found.lungs)
             # digits that mean nothing would take most of the file
             rounded = Volume((image.data / step).round() * step, image.grid)
             write_image(rounded, folder / f"{name}.nii.gz")

@@ -10,9 +10,10 @@ from ..quality import Assessment, Tolerance, assess
 from ..registration.backward import register_back
 from ..registration.prepare import prepare
 from ..space import Affine, Landmarks, Transform, Volume
+from .contents import Report
 from .of_registration import WAY_BACK, predicted, write_assessment
 from .overview import pair_title
-from .page import Report, write_report
+from .page import write_report
 
 
 def write_quality_of(
@@ -58,12 +59,12 @@ def write_quality_of(
         pair.moving_lungs,
         transform,
         landmarks=landmarks,
-        backward=backward or own,
-        backward_is="the way back is the one given" if backward else WAY_BACK,
+        backward=own if backward is None else backward,
+        backward_is=WAY_BACK if backward is None else "the way back is the one given",
         predicted=predicted(*images, transform, own),
         tolerances=tolerances,
     )
-    write_assessment(found, pair.fixed_lungs.resample(pair.fixed.grid), folder)
+    write_assessment(found, folder)
     made = {"fixed": names[0], "moving": names[1], "transform": transform_name, **(method or {})}
     report = Report(
         title=pair_title(made),
