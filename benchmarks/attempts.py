@@ -89,14 +89,14 @@ class Attempts:
 
     def too_stiff(self, draw: Draw) -> Transform:
         """Held back ten to three hundred times as much."""
-        factor = 10 ** draw.uniform(1, 2.5)
-        stiff = tuple(replace(s, stiffness=s.stiffness * factor) for s in self.scales[:3])
+        bending = 10 ** draw.uniform(1.7, 3.2)
+        stiff = tuple(replace(s, bending=bending) for s in self.scales[:3])
         return self._refined(stiff, None, looked=draw.chance(0.5))
 
     def too_loose(self, _: Draw) -> Transform:
         """Hardly held back, control points close together: it follows noise."""
         loose = tuple(
-            replace(s, stiffness=s.stiffness * 0.05, control=max(s.control / 3, 2 * s.spacing))
+            replace(s, bending=0.1, control=max(s.control / 3, 2 * s.spacing))
             for s in self.scales[1:4]
         )
         return self._refined(loose, self.levels[1], looked=False)

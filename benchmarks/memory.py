@@ -21,11 +21,11 @@ def child(millimetres: int) -> None:
     grid = Grid((40, 40, 40), (millimetres / 40,) * 3)
     noise = torch.rand(grid.shape, generator=torch.Generator().manual_seed(0)) * 800 - 950
     volume, lungs = Volume(noise, grid), Volume(noise < 0, grid)
-    scale = Scale(spacing=1.5, control=4.5, window=4.5, stiffness=0.3, steps=0)
+    scale = Scale(spacing=1.5, control=4.5, window=4.5, bending=3.0, steps=0)
     region = grid.with_spacing(1.5)
     refine(volume, volume, lungs, Affine.identity(), grid, [Scale(6, 18, 12, 0.3, 1)])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    scale = Scale(spacing=1.5, control=4.5, window=4.5, stiffness=0.3, steps=1)
+    scale = Scale(spacing=1.5, control=4.5, window=4.5, bending=3.0, steps=1)
     refine(volume, volume, lungs, Affine.identity(), grid, [scale])
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(

@@ -1,7 +1,8 @@
 """What can be seen of a registration's error without landmarks, voxel by voxel, on one coarse lattice.
 
 Two kinds of witness: what the images say (do fixed and warped scan agree here, is there structure that could tell?), and what
-the mapping says (does it come back by the independent way back, does it stretch as tissue does?).
+the mapping says (does it come back by the independent way back, does it stretch as tissue does?). The way back can be wrong
+itself, and the images tell that too: do they agree where it ends?
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ MOST_MM = 20.0
 
 CHANNELS = (
     "fixed", "warped", "difference", "likeness, near", "likeness, wide", "contrast",
-    "volume change", "way back", "way back, smoothed", "lungs",
+    "volume change", "way back", "way back, smoothed", "lungs", "likeness on the way back, near",
+    "likeness on the way back, wide",
 )  # fmt: skip
 
 
@@ -61,15 +63,18 @@ def error_features(
     grid = grid or error_lattice(fixed_lungs)
     mask = Volume((fixed_lungs.data > 0).float(), fixed_lungs.grid)
     inside = mask.reduce(SPACING_MM).resample(grid, fill=0.0).data
-    seen = fixed.reduce(SPACING_MM).resample(grid).data
+    still = fixed.reduce(SPACING_MM)
+    seen = still.resample(grid).data
     coarse = moving.reduce(SPACING_MM)
     start = world_points(grid)
     points = transform.map_points(start)
     warped = sample_world(coarse.data[None], coarse.grid, points)[0]
-    a, b = (hu.clamp(-1000, 200)[None, None] for hu in (seen, warped))
+    returned = backward.map_points(points)
+    ended = sample_world(still.data[None], still.grid, returned)[0]
+    a, b, c = (hu.clamp(-1000, 200)[None, None] for hu in (seen, warped, ended))
     field = transform.displacement_on(grid)
     change = field.jacobian().data.clamp(0.1, 10).log()
-    miss = length((backward.map_points(points) - start).movedim(-1, 0)[None])[0, 0]
+    miss = length((returned - start).movedim(-1, 0)[None])[0, 0]
     known = torch.from_numpy(backward.covers(points.numpy()))
     miss = torch.where(known, miss, torch.full_like(miss, MOST_MM)).clamp_max(MOST_MM)
     smoothed = box_mean(miss[None, None], 2)[0, 0]
@@ -84,6 +89,7 @@ def error_features(
         torch.log1p(miss)[None, None],
         torch.log1p(smoothed)[None, None],
         inside[None, None],
+        *(_likeness(b, c, radius) * known for radius in RADII),
     ]
     return torch.cat(channels, dim=1)[0], inside > 0.5, grid
 

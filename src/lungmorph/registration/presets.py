@@ -55,12 +55,12 @@ class Preset:
 
 #: Chosen on simulated pairs (`DEVELOPMENT` in benchmarks/cases.py). Closer control points and more steps at the
 #: fine end follow noise; more steps in the middle help where the start was wrong.
-_COARSE = Scale(spacing=6.0, control=27.0, window=12.0, stiffness=0.015, steps=8)
-_MIDDLE = Scale(spacing=4.0, control=18.0, window=8.0, stiffness=0.05, steps=8)
-_FINE = Scale(spacing=2.5, control=11.0, window=6.0, stiffness=0.1, steps=8)
-_FINER = Scale(spacing=1.75, control=9.0, window=4.5, stiffness=0.15, steps=3)
-_FINEST = Scale(spacing=1.25, control=8.0, window=3.0, stiffness=0.15, steps=3)
-_LAST = Scale(spacing=1.0, control=8.0, window=3.0, stiffness=0.15, steps=2)
+_COARSE = Scale(spacing=6.0, control=27.0, window=12.0, bending=10.0, steps=8)
+_MIDDLE = Scale(spacing=4.0, control=18.0, window=8.0, bending=10.0, steps=8)
+_FINE = Scale(spacing=2.5, control=11.0, window=6.0, bending=3.0, steps=8)
+_FINER = Scale(spacing=1.75, control=9.0, window=4.5, bending=None, steps=4)
+_FINEST = Scale(spacing=1.25, control=8.0, window=3.0, bending=None, steps=3)
+_LAST = Scale(spacing=1.0, control=8.0, window=3.0, bending=None, steps=3)
 _PATIENT = replace(_FINE, steps=16)
 
 PRESETS = {

@@ -7,9 +7,11 @@ offset and the density change of a breathing lung drop out, and a Gauss-Newton s
 that ten steps do what a hundred of gradient descent do. Residuals count by their magnitude rather than
 its square (reweighted), so that a nodule that grew does not drag its surroundings.
 
-The regulariser is the isotropic total variation of the displacement left after the affine part, in its
-smoothed form (lagged diffusivity): quadratic, as diffusion, below a strain ``TV_KNEE`` and linear above,
-so that the lung may slide along the chest wall (Vishnevskiy et al. 2017).
+The regulariser is the bending energy of the displacement (Rueckert et al. 1999): breathing stretches the lung evenly over
+wide parts, and a stretch costs nothing. It is quadratic up to some times the usual bending in the lungs of the pair and
+linear above (lagged weights), so that lobes may slide past each other. On fine scales its weight is that of the
+posterior mode: the mean square of what the images leave unexplained, over the mean square of the bending. So noisy scans
+are smoothed more, and a chest that moves in a complicated way is smoothed less.
 
 Nothing outlives a call: no weights are touched, and the next pair starts fresh.
 """
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.local import box_mean, gaussian, normalize_locally
@@ -34,7 +37,10 @@ Block = tuple[slice, slice, slice]
 
 log = logging.getLogger(__name__)
 
-TV_KNEE = 0.1
+#: Of the bending energy, times mean square residual over mean square bending; and its limits.
+PRIOR, WEIGHTS = 0.045, (0.5, 60.0)
+#: Bending, in units of its root mean square in the lungs, above which it costs linearly.
+KNEE = 2.0
 #: About so many voxels are worked on at a time.
 BLOCK_VOXELS = 1_000_000
 #: Contrast in HU below which a place counts as flat.
@@ -51,14 +57,14 @@ class Scale:
         spacing: of the image lattice, mm.
         control: of the control points, mm.
         window: half-width of the window of the local normalisation, mm.
-        stiffness: weight of the regulariser.
+        bending: weight of the bending energy, mm^2; as the pair asks for if None.
         steps: Gauss-Newton steps.
     """
 
     spacing: float
     control: float
     window: float
-    stiffness: float
+    bending: float | None
     steps: int
 
 
@@ -171,6 +177,20 @@ class _Problem:
         wide = box_mean(lungs[None, None], max(1, round(3.0 / scale.spacing)))[0, 0]
         self.mask = (wide > 0.1).float()
         self.blocks = _blocks(self.mask)
+        near = fixed_lungs.resample(field.grid).data > 0
+        self.usual = float(_bending(field)[near].mean()) if bool(near.any()) else 0.0
+        self.weight = self._asked_for() if scale.bending is None else scale.bending
+
+    def _asked_for(self) -> float:
+        """Weight of the bending energy, by what the images leave unexplained and how the field bends."""
+        left = sum(
+            float((self._seen(block)[2].square() * self.mask[block]).sum()) for block in self.blocks
+        )
+        left /= max(float(self.mask.sum()), 1.0)
+        low, high = WEIGHTS
+        weight = min(max(PRIOR * left / max(self.usual, 1e-12), low), high)
+        log.debug("%g mm: bending weighs %.2f", self.scale.spacing, weight)
+        return weight
 
     def step(self) -> None:
         """One damped Gauss-Newton step, block by block: what is computed stays near the processor."""
@@ -186,30 +206,38 @@ class _Problem:
         self.field.coefficients = self.field.coefficients + update
         log.debug("%g mm: step mean %.3f mm", self.scale.spacing, float(longest.mean()))
 
-    def _normal_equations(self, block: Block) -> Tensor:
-        """Products of gradients and residual in a block, gathered at the control points: (9, d, h, w)."""
+    def _seen(self, block: Block) -> tuple[Tensor, Block, Tensor]:
+        """Both images in a block as the field has them.
+
+        Returns:
+            Their mean (normalised) in the block and around it, where the block lies in that, and their difference in
+            the block, fixed minus warped.
+        """
         # the windows of the voxels and the differences to their neighbours reach beyond them
         halo = self.radius + 1
         wide = tuple(
             slice(max(0, part.start - halo), min(n, part.stop + halo))
             for part, n in zip(block, self.grid.shape, strict=True)
         )
-        inner = tuple(
+        z, y, x = (
             slice(part.start - around.start, part.stop - around.start)
             for part, around in zip(block, wide, strict=True)
         )
-        z, y, x = (weights[part] for weights, part in zip(self.basis, wide, strict=True))
-        seen = self.grid.crop(
+        around = self.grid.crop(
             [part.start for part in wide[::-1]], [part.stop - part.start for part in wide[::-1]]
         )
-        displacement = expand(self.field.coefficients, (z, y, x))
-        points = self.affine.map_points(world_points(seen)).add_(displacement.movedim(0, -1))
+        basis = [weights[part] for weights, part in zip(self.basis, wide, strict=True)]
+        displacement = expand(self.field.coefficients, (basis[0], basis[1], basis[2]))
+        points = self.affine.map_points(world_points(around)).add_(displacement.movedim(0, -1))
         warped = sample_world(self.moving[None], self.moving_grid, points)
         warped = normalize_locally(warped[None], self.radius, FLAT_HU)[0, 0]
+        return (self.fixed[wide] + warped) / 2, (z, y, x), self.fixed[block] - warped[z, y, x]
+
+    def _normal_equations(self, block: Block) -> Tensor:
+        """Products of gradients and residual in a block, gathered at the control points: (9, d, h, w)."""
         # the mean of both gradients: second order at the price of first (Malis' ESM)
-        mean = (self.fixed[wide] + warped) / 2
+        mean, inner, residual = self._seen(block)
         gradient = [_central(mean, dim)[inner] / self.scale.spacing for dim in (2, 1, 0)]
-        residual = self.fixed[block] - warped[inner]
         weight = self.mask[block] / (residual.abs() + 0.5)
         products = []
         for a in range(3):
@@ -220,36 +248,25 @@ class _Problem:
         return gather(torch.stack(products), (z, y, x))
 
     def _solve(self, matrix: Tensor, right: Tensor) -> Tensor:
-        """(M + stiffness * L) update = right - stiffness * L v, by conjugate gradients."""
+        """(M + weight * B) update = right - weight * B v, by conjugate gradients; B the Hessian of the bending energy."""
         v = self.field.coefficients
-        h = self.field.grid.spacing[0]
-        strength = self.scale.stiffness * h
-        edges = [strength * w for w in _diffusivity(v, h)]
-
-        def smooth(u: Tensor) -> Tensor:
-            out = torch.zeros_like(u)
-            for dim, weight in zip((1, 2, 3), edges, strict=True):
-                flow = u.diff(dim=dim) * weight
-                out.narrow(dim, 0, u.shape[dim] - 1).sub_(flow)
-                out.narrow(dim, 1, u.shape[dim] - 1).add_(flow)
-            return out
+        knee = KNEE**2 * self.usual + 1e-12
+        held = self.weight / self.field.grid.spacing[0] / torch.sqrt(1 + _bending(self.field) / knee)
 
         xx, xy, xz, yy, yz, zz = matrix
 
         def apply(u: Tensor) -> Tensor:
             x, y, z = u
-            out = smooth(u)
+            out = _bent(u, held)
             out[0] += xx * x + xy * y + xz * z
             out[1] += xy * x + yy * y + yz * z
             out[2] += xz * x + yz * y + zz * z
             return out
 
-        diagonal = torch.zeros_like(xx)[None]
-        for dim, weight in zip((1, 2, 3), edges, strict=True):
-            diagonal.narrow(dim, 0, v.shape[dim] - 1).add_(weight)
-            diagonal.narrow(dim, 1, v.shape[dim] - 1).add_(weight)
+        # three times the squares of (1, -2, 1), six times those of a mixed difference
+        diagonal = (3 * 6 + 6 * 4) * held
         precondition = 1 / (torch.stack([xx, yy, zz]) + diagonal + 1e-6)
-        b = right - smooth(v)
+        b = right - _bent(v, held)
         u = torch.zeros_like(b)
         r = b
         z = precondition * r
@@ -314,14 +331,30 @@ def _central(image: Tensor, dim: int) -> Tensor:
     return torch.gradient(image, dim=dim)[0]
 
 
-def _diffusivity(v: Tensor, spacing: float) -> list[Tensor]:
-    """Lagged weights 1 / sqrt(1 + |grad v|^2 / knee^2) on the edges along (z, y, x)."""
-    strain = torch.zeros_like(v[:1])
-    for dim in (1, 2, 3):
-        strain += (torch.gradient(v, spacing=spacing, dim=dim)[0] ** 2).sum(dim=0, keepdim=True)
-    node = 1 / torch.sqrt(1 + strain / TV_KNEE**2)
-    out = []
-    for dim in (1, 2, 3):
-        n = node.shape[dim] - 1
-        out.append((node.narrow(dim, 0, n) + node.narrow(dim, 1, n)) / 2)
+def _bending(field: ControlField) -> Tensor:
+    """Sum of the squares of all second derivatives at the control points, mm^-2, (D, H, W)."""
+    v, h = field.coefficients, field.grid.spacing[0]
+    first = [torch.gradient(v, spacing=h, dim=dim)[0] for dim in (1, 2, 3)]
+    second = [torch.gradient(g, spacing=h, dim=dim)[0] for g in first for dim in (1, 2, 3)]
+    return torch.stack([g.square().sum(dim=0) for g in second]).sum(dim=0)
+
+
+def _bent(u: Tensor, weight: Tensor) -> Tensor:
+    """Gradient of half the sum of squares of all second differences of u (3, D, H, W), weighted (D, H, W)."""
+    out = torch.zeros_like(u)
+    for a in (1, 2, 3):
+        for b in range(a, 4):
+            bend = u.diff(dim=a).diff(dim=b)
+            # a mixed difference counts twice, as (a, b) and as (b, a); a straight one is centred on its middle
+            first = [0, 0, 0, 0]
+            first[a] += 1 if a == b else 0
+            at = weight[None]
+            for dim in (1, 2, 3):
+                at = at.narrow(dim, first[dim], bend.shape[dim])
+            bend = bend * at * (1 if a == b else 2)
+            for dim in (a, b):
+                ends = [0] * 6
+                ends[2 * (3 - dim)] = ends[2 * (3 - dim) + 1] = 1
+                bend = F.pad(bend, ends).diff(dim=dim).neg_()
+            out += bend
     return out
