@@ -54,7 +54,7 @@ def register(
     preset: Annotated[
         PresetName,
         typer.Option(
-            help="fast: network alone. default: refined on the pair. accurate: refined to 1 mm."
+            help="fast: network alone. default: refined on the pair. accurate: twice, and averaged."
         ),
     ] = PresetName.default,
     fixed_mask: Annotated[

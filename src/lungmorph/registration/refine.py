@@ -251,7 +251,9 @@ class _Problem:
         """(M + weight * B) update = right - weight * B v, by conjugate gradients; B the Hessian of the bending energy."""
         v = self.field.coefficients
         knee = KNEE**2 * self.usual + 1e-12
-        held = self.weight / self.field.grid.spacing[0] / torch.sqrt(1 + _bending(self.field) / knee)
+        held = (
+            self.weight / self.field.grid.spacing[0] / torch.sqrt(1 + _bending(self.field) / knee)
+        )
 
         xx, xy, xz, yy, yz, zz = matrix
 

@@ -50,7 +50,7 @@ def register(
 
     Args:
         fixed, moving: CT of one patient's chest in HU, as volumes or files; any geometry.
-        preset: "fast" (network alone), "default" or "accurate" (refined on the pair itself).
+        preset: "fast" (network alone), "default" or "accurate" (refined on the pair itself, twice).
         fixed_mask, moving_mask: lungs, if there are better ones than the automatic.
         landmarks: (fixed, moving), in LPS mm; never used to register, only to report the error.
         model: shipped weights by name, or a file; the default weights if None.
@@ -109,16 +109,21 @@ def register(
             looked = search(
                 pair.fixed, pair.moving, pair.fixed_lungs, affine, pair.region, displacement
             )
-            displacement = refine(
-                pair.fixed,
-                pair.moving,
-                pair.fixed_lungs,
-                affine,
-                pair.region,
-                settings.scales,
-                start=_sampled(*looked),
-                progress=clock.within,
-            ).on
+            displacement = _mean(
+                [
+                    refine(
+                        pair.fixed,
+                        pair.moving,
+                        pair.fixed_lungs,
+                        affine,
+                        _shifted(pair.region, lattice, settings),
+                        settings.scales,
+                        start=_sampled(*looked),
+                        progress=clock.within,
+                    ).on
+                    for lattice in range(settings.lattices)
+                ]
+            )
 
     with clock.step("finish"):
         transform, mended = _finish(pair.fixed.grid, affine, displacement, settings.field_mm)
@@ -175,6 +180,17 @@ def _nothing(grid: Grid) -> Tensor:
 def _sampled(v: Tensor, grid: Grid) -> Displacement:
     """A field given on one grid, on any other; continued by its nearest value."""
     return lambda at: sample_world(v, grid, world_points(at))
+
+
+def _shifted(region: Grid, lattice: int, settings: Preset) -> Grid:
+    """The box moved so that its control points lie between those of the other lattices."""
+    by = settings.scales[-1].control * lattice / settings.lattices
+    x, y, z = region.origin
+    return Grid(region.size, region.spacing, (x + by, y + by, z + by), region.direction)
+
+
+def _mean(found: list[Displacement]) -> Displacement:
+    return lambda at: torch.stack([one(at) for one in found]).mean(dim=0)
 
 
 def _settings(preset: str, spacing: float | None) -> Preset:
@@ -246,7 +262,9 @@ class _Clock:
         self._progress = progress
         self._done = 0.0
         # a step costs as the number of voxels it looks at
-        self._costs = [s.spacing**-3 for s in preset.scales for _ in range(s.steps)]
+        self._costs = [
+            s.spacing**-3 for s in preset.scales for _ in range(s.steps)
+        ] * preset.lattices
         self._taken = 0
 
     @contextmanager

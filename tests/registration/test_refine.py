@@ -1,0 +1,87 @@
+"""The bending energy that holds the refinement back, and how strongly."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lungmorph.registration.refine import ControlField, Scale, _bending, _bent, _Problem
+from lungmorph.space import Affine, Grid, Volume
+from lungmorph.space.sampling import world_points
+
+GRID = Grid((9, 8, 7), (10.0, 10.0, 10.0), (-40.0, -35.0, -30.0))
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def energy(u: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Half the sum over all (a, b) of squared second differences, written out."""
+    total = torch.zeros((), dtype=u.dtype)
+    for a in (1, 2, 3):
+        for b in (1, 2, 3):
+            bend = u.diff(dim=a).diff(dim=b)
+            at = weight[None]
+            for dim in (1, 2, 3):
+                first = 1 if a == b == dim else 0
+                at = at.narrow(dim, first, bend.shape[dim])
+            total = total + 0.5 * (at * bend.square()).sum()
+    return total
+
+
+def test_it_is_the_gradient_of_the_bending_energy() -> None:
+    u = random(3, *GRID.shape).requires_grad_()
+    weight = random(*GRID.shape, seed=1).abs()
+    (wanted,) = torch.autograd.grad(energy(u, weight), u)
+    assert torch.allclose(_bent(u.detach(), weight), wanted)
+
+
+def test_an_even_stretch_costs_nothing() -> None:
+    linear = torch.tensor([[0.1, 0.05, 0.0], [-0.02, 0.2, 0.1], [0.0, 0.03, -0.3]])
+    v = torch.einsum("ab,zyxb->azyx", linear, world_points(GRID)) + 5
+    bent = _bent(v, torch.ones(GRID.shape))
+    assert float(bent.abs().max()) < 1e-3
+    assert float(_bending(ControlField(GRID, v)).max()) < 1e-8
+
+
+def test_bending_is_in_the_units_of_the_world() -> None:
+    """v_z = x^2 / 2 bends by 1 mm^-1 in one direction, whatever the distance of the control points."""
+    for spacing in (5.0, 10.0):
+        grid = Grid((12, 10, 8), (spacing,) * 3, (-20.0, -25.0, 10.0))
+        v = torch.zeros(3, *grid.shape)
+        v[2] = 0.01 * world_points(grid)[..., 0].square() / 2
+        middle = _bending(ControlField(grid, v))[2:-2, 2:-2, 2:-2]
+        assert middle.numpy() == pytest.approx(0.01**2, rel=1e-3)
+
+
+def weight_of(noise_hu: float, wave_mm: float) -> float:
+    """What the pair asks for, of the same structure with noise in both scans and a field with waves of 48 mm."""
+    grid = Grid((48, 40, 36), (2.0, 2.0, 2.0))
+    structure = torch.nn.functional.interpolate(
+        random(1, 1, 9, 10, 12).float() * 150 - 700,
+        grid.shape,
+        mode="trilinear",
+        align_corners=True,
+    )[0, 0]
+    fixed, moving = (
+        Volume(structure + noise_hu * random(*grid.shape, seed=seed).float(), grid)
+        for seed in (1, 2)
+    )
+    lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
+    region = grid.with_spacing(2.0)
+    scale = Scale(spacing=2.0, control=12.0, window=6.0, bending=None, steps=1)
+    low, high = region.bounds()
+    control = Grid.covering(low, high, 12.0, margin=12.0)
+    field = ControlField(control)
+    field.coefficients[0] = wave_mm * torch.sin(world_points(control)[..., 1] * 2 * torch.pi / 48)
+    return _Problem(fixed, moving, lungs, Affine.identity(), region, scale, field).weight
+
+
+def test_noise_and_evenness_ask_for_more() -> None:
+    assert weight_of(20.0, 3.0) > 1.5 * weight_of(10.0, 3.0)
+    assert weight_of(10.0, 3.0) > 1.5 * weight_of(10.0, 6.0)
+
+
+def test_a_field_that_does_not_bend_is_held_back_as_much_as_allowed() -> None:
+    assert weight_of(10.0, 0.0) == 60.0
