@@ -74,11 +74,24 @@ class Attempts:
         begin = _nothing if start is None else _sampled(*start)
         if looked:
             found = search(
-                pair.fixed, pair.moving, pair.fixed_lungs, self.affine, pair.region, begin
+                pair.fixed,
+                pair.moving,
+                pair.fixed_lungs,
+                pair.moving_lungs,
+                self.affine,
+                pair.region,
+                begin,
             )
             begin = _sampled(*found)
         made = refine(
-            pair.fixed, pair.moving, pair.fixed_lungs, self.affine, pair.region, kept, start=begin
+            pair.fixed,
+            pair.moving,
+            pair.fixed_lungs,
+            pair.moving_lungs,
+            self.affine,
+            pair.region,
+            kept,
+            start=begin,
         )
         return self.field(made.on)
 

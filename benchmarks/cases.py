@@ -17,7 +17,7 @@ import argparse
 import csv
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from lungmorph.simulate import (
     Draw,
     SimulatedPair,
     breathing_field,
+    collapse,
     load_motion,
     real_anatomy,
     simulate_pair,
@@ -60,6 +61,8 @@ class Recipe:
         slices: thickness of the moving scan's slices, mm; as `spacing` if None.
         turned: degrees by which the fixed scan is oblique.
         offset: of the moving scanner's frame, mm.
+        contrast: agent in the blood of the moving scan, HU.
+        collapsed: whether a part of the fixed lung holds no air.
         quick: part of the short form of the benchmark.
     """
 
@@ -73,6 +76,8 @@ class Recipe:
     slices: float | None = None
     turned: float = 0.0
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    contrast: float = 0.0
+    collapsed: bool = False
     quick: bool = False
 
     @property
@@ -101,6 +106,8 @@ TEST = (
     Recipe("coarse scans", "coarse-4", "cip_ct64", KEYPOINTS.format(20), (4.1, 4.1, 4.1), 26),
     Recipe("invented patients", "invented-1", 90001, 28.0, (1.75, 1.75, 1.75), 27, quick=True),
     Recipe("invented patients", "invented-2", 90002, -36.0, (1.75, 1.75, 1.75), 28),
+    Recipe("contrast agent", "contrast-19", LUNG2, KEYPOINTS.format(19), FINE, 29, contrast=120.0),
+    Recipe("collapsed lung", "collapsed-18", LUNG2, KEYPOINTS.format(18), FINE, 30, collapsed=True),
 )  # fmt: skip
 
 #: To look at while working. The network was trained on these motions and on `pyradiomics_lung1`.
@@ -118,6 +125,9 @@ DEVELOPMENT = (
     Recipe("coarse scans", "dev-coarse-4", "cip_ct64", KEYPOINTS.format(12), (4.1, 4.1, 4.1), 112),
     Recipe("coarse scans", "dev-coarse-3x3x10", LUNG1, KEYPOINTS.format(10), (3, 3, 10), 120),
     Recipe("invented patients", "dev-invented", 80004, 32.0, (1.75, 1.75, 1.75), 117),
+    Recipe("contrast agent", "dev-contrast", LUNG1, KEYPOINTS.format(11), FINE, 121, contrast=120.0),
+    Recipe("collapsed lung", "dev-collapsed", LUNG1, KEYPOINTS.format(8), FINE, 122, collapsed=True),
+    Recipe("collapsed lung", "dev-collapsed-2", 80005, KEYPOINTS.format(6), (1.75, 1.75, 1.75), 123, collapsed=True),
 )  # fmt: skip
 
 SPLITS = {"test": TEST, "development": DEVELOPMENT}
@@ -177,20 +187,32 @@ def make(recipe: Recipe, data: Path | None) -> SimulatedPair:
         depth = recipe.motion
         breath = Breath(diaphragm=depth, front=0.3 * depth, sides=0.15 * depth)
         field = breathing_field(Draw(recipe.seed, 7), anatomy.lungs, breath)
+    airless = collapse(Draw(recipe.seed, 8), anatomy.lungs) if recipe.collapsed else None
+    if airless is not None:
+        field = airless.after(field)
     moving_grid = None
     offset = Affine.from_parts(np.eye(3), recipe.offset)
     if recipe.slices is not None:
         x, y, _ = grid.spacing
         moving_grid = _like(grid, (x, y, recipe.slices), recipe.offset)
-    return simulate_pair(
+    pair = simulate_pair(
         anatomy,
         field,
         recipe.seed,
         noise_hu=recipe.noise,
         offset=offset,
+        consolidation=airless.consolidation if airless else None,
         moving_grid=moving_grid,
         fixed_grid=_turned(grid, recipe.turned) if recipe.turned else None,
     )
+    return replace(pair, moving=with_contrast(pair.moving, recipe.contrast))
+
+
+def with_contrast(scan: Volume, hu: float) -> Volume:
+    """The scan with an agent in its blood: soft tissue brighter by ``hu``, vessels in the lung by the blood they hold."""
+    data = scan.data.float()
+    blood = ((data + 450) / 450).clamp(0, 1) * (data < 150)
+    return Volume(data + hu * blood, scan.grid)
 
 
 def _anatomy(recipe: Recipe, data: Path | None) -> Anatomy:

@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import save_file
 
 from attempts import Attempts
+from cases import with_contrast
 from lungmorph.evaluation.methods import PairFiles, rival_methods
 from lungmorph.files import read_image, read_transform, replacing, write_image
 from lungmorph.ops import length
@@ -160,10 +161,9 @@ def others(pair: SimulatedPair, names: list[str], python: str) -> Iterator[tuple
 
 def _otherwise(scan: Volume, draw: Draw) -> Volume:
     """The scan with another calibration and, at times, contrast in its blood."""
-    hu = scan.data.float()
     if draw.chance(0.3):
-        hu = hu + draw.uniform(40, 160) * ((hu + 450) / 450).clamp(0, 1) * (hu < 150)
-    return Volume(hu * draw.uniform(0.97, 1.03) + draw.uniform(-20, 20), scan.grid)
+        scan = with_contrast(scan, draw.uniform(40, 160))
+    return Volume(scan.data.float() * draw.uniform(0.97, 1.03) + draw.uniform(-20, 20), scan.grid)
 
 
 def _anatomy(split: str, number: int, spacing: tuple[float, float, float], draw: Draw) -> Anatomy:

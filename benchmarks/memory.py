@@ -23,10 +23,10 @@ def child(millimetres: int) -> None:
     volume, lungs = Volume(noise, grid), Volume(noise < 0, grid)
     scale = Scale(spacing=1.5, control=4.5, window=4.5, bending=3.0, steps=0)
     region = grid.with_spacing(1.5)
-    refine(volume, volume, lungs, Affine.identity(), grid, [Scale(6, 18, 12, 0.3, 1)])
+    refine(volume, volume, lungs, lungs, Affine.identity(), grid, [Scale(6, 18, 12, 0.3, 1)])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     scale = Scale(spacing=1.5, control=4.5, window=4.5, bending=3.0, steps=1)
-    refine(volume, volume, lungs, Affine.identity(), grid, [scale])
+    refine(volume, volume, lungs, lungs, Affine.identity(), grid, [scale])
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
         f"{region.voxels:>12,} voxels: {1024 * (after - before) / region.voxels:.0f} bytes a voxel"

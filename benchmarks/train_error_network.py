@@ -29,7 +29,7 @@ from lungmorph.quality.error_network import (
     expected_mm,
     probability_over,
 )
-from lungmorph.quality.error_weights import save_error_network
+from lungmorph.quality.error_weights import load_error_network, save_error_network
 from lungmorph.quality.predict import THRESHOLDS_MM
 from splits import ANATOMIES, MOTIONS
 
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--start", type=Path, help="weights to begin with, if not at random")
     parser.add_argument("--steps", type=int, default=2500, help="at which the rate has come to 0")
     parser.add_argument("--every", type=int, default=250)
     parser.add_argument(
@@ -144,6 +145,8 @@ def main() -> None:
     config = ErrorConfig(learns="class", channels=IMAGES) if given.images else ErrorConfig()
     network = ErrorNetwork(config)
     adam = torch.optim.AdamW(network.parameters(), lr=given.rate, weight_decay=1e-4)
+    if given.start:
+        begin_with(network, load_error_network(given.start)[0])
     step, best = _resumed(given.run, network, adam)
     end = time.monotonic() + 60 * given.minutes
     while step < given.steps and time.monotonic() < end:
@@ -163,20 +166,33 @@ def main() -> None:
         step += 1
         if step % given.every == 0 or step == given.steps:
             found = check(network, validation)
-            best = _kept(given.run, network, adam, step, total, found, best)
+            card = card_of(step, found, given.start)
+            best = _kept(given.run, network, adam, step, total, found, best, card)
             print(step, round(total, 4), found, flush=True)
 
 
-def card_of(step: int, found: dict[str, float]) -> dict[str, object]:
+def begin_with(network: ErrorNetwork, other: ErrorNetwork) -> None:
+    """Take over the weights of another network; channels that it does not see count for nothing yet."""
+    state = other.state_dict()
+    stem = torch.zeros_like(network.state_dict()["body.stem.weight"])
+    for place, name in enumerate(network.config.channels):
+        if name in other.config.channels:
+            known = state["body.stem.weight"][:, other.config.channels.index(name)]
+            stem[:, place] = known
+    network.load_state_dict({**state, "body.stem.weight": stem})
+
+
+def card_of(step: int, found: dict[str, float], start: Path | None) -> dict[str, object]:
     """What stands in the file."""
+    before = load_error_network(start)[1]["training"] if start else None
     return {
         "what": "registration error of every place of the lung, mm, without landmarks",
         "data": "simulated pairs and attempts of error_cases.py, errors known everywhere; no other tool's",
         "real anatomy": list(ANATOMIES["train"]),
         "real motion": [name for name in MOTIONS["train"] if name.startswith("learn2reg")],
         "attempts": list(Attempts.names),
-        "training": {"steps": step, "validation": found},
-        "limits": "needs LungMorph's way back; pockets where that is wrong are doubted; lungs of adults; no medical device",
+        "training": {"steps": step, "validation": found, "begun with weights of": before},
+        "limits": "needs LungMorph's way back; lungs of adults; no medical device",
         "licence": "Apache-2.0",
     }
 
@@ -189,6 +205,7 @@ def _kept(
     loss: float,
     found: dict[str, float],
     best: float,
+    card: dict[str, object],
 ) -> float:
     save_file(network.state_dict(), run / "state.safetensors")
     moments = {
@@ -206,7 +223,7 @@ def _kept(
     if found["loss"] < best:
         calm = ErrorNetwork(network.config.model_copy(update={"temperature": found["temperature"]}))
         calm.load_state_dict(network.state_dict())
-        save_error_network(calm, card_of(step, found), run / "error.safetensors")
+        save_error_network(calm, card, run / "error.safetensors")
         (run / "best.json").write_text(json.dumps(found))
     return min(best, found["loss"])
 

@@ -75,7 +75,7 @@ def weight_of(noise_hu: float, wave_mm: float) -> float:
     control = Grid.covering(low, high, 12.0, margin=12.0)
     field = ControlField(control)
     field.coefficients[0] = wave_mm * torch.sin(world_points(control)[..., 1] * 2 * torch.pi / 48)
-    return _Problem(fixed, moving, lungs, Affine.identity(), region, scale, field).weight
+    return _Problem(fixed, moving, lungs, lungs, Affine.identity(), region, scale, field).weight
 
 
 def test_noise_and_evenness_ask_for_more() -> None:

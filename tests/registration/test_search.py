@@ -31,7 +31,7 @@ def test_a_shift_of_three_blocks_is_found_through_an_affine() -> None:
     points = affine.map_points(world_points(grid)) + v
     fixed = Volume(sample_world(moving.data[None], grid, points)[0], grid)
     lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
-    found, where = search(fixed, moving, lungs, affine, grid, _nothing)
+    found, where = search(fixed, moving, lungs, lungs, affine, grid, _nothing)
     inner = found[:, 5:-8, 5:-5, 5:-5].reshape(3, -1)
     assert where.spacing == (6.0, 6.0, 6.0)
     assert float((inner - v[:, None]).norm(dim=0).mean()) < 1.5
@@ -41,5 +41,5 @@ def test_what_is_right_already_stays() -> None:
     grid = Grid((40, 40, 40), (3.0, 3.0, 3.0))
     image = _texture(grid)
     lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
-    found, _ = search(image, image, lungs, Affine.identity(), grid, _nothing)
+    found, _ = search(image, image, lungs, lungs, Affine.identity(), grid, _nothing)
     assert float(found.abs().max()) < 1e-6

@@ -32,6 +32,7 @@ from ..ops.spline import cubic_weights, expand, gather
 from ..ops.warp import length
 from ..space import Affine, Grid, Volume
 from ..space.sampling import sample_world, world_points
+from .compared import lung_in_either
 
 Block = tuple[slice, slice, slice]
 
@@ -103,6 +104,7 @@ def refine(
     fixed: Volume,
     moving: Volume,
     fixed_lungs: Volume,
+    moving_lungs: Volume,
     affine: Affine,
     region: Grid,
     scales: Sequence[Scale],
@@ -113,7 +115,7 @@ def refine(
 
     Args:
         fixed, moving: HU.
-        fixed_lungs: bool.
+        fixed_lungs, moving_lungs: bool; what is lung in either is compared.
         affine: pre-alignment, fixed to moving points.
         region: world-aligned box to work in (its spacing does not matter).
         scales: coarse to fine.
@@ -129,7 +131,7 @@ def refine(
             field = ControlField.fitted(control, start(control))
         else:
             field = ControlField(control)
-        problem = _Problem(fixed, moving, fixed_lungs, affine, region, scale, field)
+        problem = _Problem(fixed, moving, fixed_lungs, moving_lungs, affine, region, scale, field)
         for step in range(scale.steps):
             if progress:
                 progress(f"refine {scale.spacing:g} mm, step {step + 1}/{scale.steps}")
@@ -151,6 +153,7 @@ class _Problem:
         fixed: Volume,
         moving: Volume,
         fixed_lungs: Volume,
+        moving_lungs: Volume,
         affine: Affine,
         region: Grid,
         scale: Scale,
@@ -172,7 +175,7 @@ class _Problem:
         self.fixed = normalize_locally(
             _window(_evenly_blurred(fixed, self.grid))[None, None], self.radius, FLAT_HU
         )[0, 0]
-        lungs = _at(Volume(fixed_lungs.data.float(), fixed_lungs.grid), self.grid, 0.0)
+        lungs = lung_in_either(fixed_lungs, moving_lungs, affine, field.on, self.grid)
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask
         wide = box_mean(lungs[None, None], max(1, round(3.0 / scale.spacing)))[0, 0]
         self.mask = (wide > 0.1).float()
@@ -307,11 +310,6 @@ def _blocks(mask: Tensor) -> list[Block]:
     return blocks
 
 
-def _at(volume: Volume, grid: Grid, fill: float | None = None) -> Tensor:
-    """The image on a coarser or similar lattice, without aliasing."""
-    return volume.reduce(grid.spacing[0]).resample(grid, fill).data
-
-
 def _evenly_blurred(volume: Volume, grid: Grid) -> Tensor:
     """The image on a lattice, as blurred between its slices as on them.
 
@@ -319,7 +317,7 @@ def _evenly_blurred(volume: Volume, grid: Grid) -> Tensor:
     thicker than the lattice, that ripple would be taken for motion. A blur of ``EVEN`` of the difference
     hides it.
     """
-    image = _at(volume, grid)
+    image = volume.reduce(grid.spacing[0]).resample(grid).data
     along = np.abs(np.asarray(volume.grid.direction)) @ np.asarray(volume.grid.spacing)
     sigma = [EVEN * n / s if n > 1.1 * s else 0.0 for n, s in zip(along, grid.spacing, strict=True)]
     return gaussian(image[None, None], (sigma[0], sigma[1], sigma[2]))[0, 0]

@@ -107,7 +107,13 @@ def register(
     with clock.step("refine"):
         if settings.scales:
             looked = search(
-                pair.fixed, pair.moving, pair.fixed_lungs, affine, pair.region, displacement
+                pair.fixed,
+                pair.moving,
+                pair.fixed_lungs,
+                pair.moving_lungs,
+                affine,
+                pair.region,
+                displacement,
             )
             displacement = _mean(
                 [
@@ -115,6 +121,7 @@ def register(
                         pair.fixed,
                         pair.moving,
                         pair.fixed_lungs,
+                        pair.moving_lungs,
                         affine,
                         _shifted(pair.region, lattice, settings),
                         settings.scales,

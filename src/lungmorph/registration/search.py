@@ -20,6 +20,7 @@ from ..networks.correlation import shifts
 from ..ops.local import box_mean
 from ..space import Affine, Grid, Volume
 from ..space.sampling import sample_world, world_points
+from .compared import lung_in_either
 
 #: Lattice of the descriptors, mm; they are compared in blocks of 2 x 2 x 2.
 FINE_MM = 3.0
@@ -35,6 +36,7 @@ def search(
     fixed: Volume,
     moving: Volume,
     fixed_lungs: Volume,
+    moving_lungs: Volume,
     affine: Affine,
     region: Grid,
     start: Callable[[Grid], Tensor],
@@ -44,7 +46,7 @@ def search(
 
     Args:
         fixed, moving: HU.
-        fixed_lungs: bool; outside them all shifts count the same, and neighbours decide.
+        fixed_lungs, moving_lungs: bool; outside of what is lung in either, all shifts count the same, and neighbours decide.
         affine: pre-alignment, fixed to moving points.
         region: world-aligned box to look in (its spacing does not matter).
         start: gives v in mm (3, D, H, W) on a world-aligned grid: what to look around.
@@ -66,7 +68,8 @@ def search(
     a, b = (
         F.avg_pool3d(mind_ssc(hu.clamp(-1000, 200)[None, None], floor=FLAT_HU), 2)[0] for hu in seen
     )
-    lungs = F.max_pool3d(fixed_lungs.resample(grid).data.float()[None, None], 2)[0, 0]
+    either = lung_in_either(fixed_lungs, moving_lungs, affine, start, grid)
+    lungs = F.max_pool3d((either > 0.5).float()[None, None], 2)[0, 0]
     shift = _agreed(_costs(a, b, radius) * lungs, lungs > 0, radius) * (2 * FINE_MM)
     # a shift d acts before what was there: T(x) = affine(x + d) + start(x + d)
     moved = world_points(blocks) + shift.movedim(0, -1)

@@ -1,0 +1,59 @@
+"""Where two scans are compared: what is lung in either of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..space import Affine, Grid, Volume
+from ..space.sampling import sample_world, world_points
+
+#: Of the lattice on which airless parts are found, mm.
+LATTICE_MM = 3.0
+#: What is lung in the moving scan only is a wrong displacement, not an airless part, up to this half-width, in voxels.
+RIM = 2
+
+
+def lung_in_either(
+    fixed_lungs: Volume,
+    moving_lungs: Volume,
+    affine: Affine,
+    displacement: Callable[[Grid], Tensor],
+    grid: Grid,
+) -> Tensor:
+    """The fixed lungs, and what the displacement so far carries into the moving lungs though it does not look like lung.
+
+    A part without air (collapsed, consolidated, drowned) is missing from an automatic mask of the fixed scan. Where the
+    moving scan has it open, it is lung all the same.
+
+    Args:
+        fixed_lungs, moving_lungs: bool.
+        affine: pre-alignment, fixed to moving points.
+        displacement: gives v in mm (3, D, H, W) on a world-aligned grid, with T(x) = affine(x) + v(x).
+        grid: world-aligned.
+
+    Returns:
+        (D, H, W), 0 to 1, on the grid.
+    """
+    lungs = _share(fixed_lungs, grid)
+    coarse = grid.with_spacing(LATTICE_MM)
+    points = affine.map_points(world_points(coarse)) + displacement(coarse).movedim(0, -1)
+    other = Volume(moving_lungs.data.float(), moving_lungs.grid).reduce(LATTICE_MM)
+    carried = sample_world(other.data[None], other.grid, points)[0] > 0.5
+    low, high = (torch.as_tensor(end, dtype=points.dtype) for end in other.grid.bounds())
+    carried &= ((points >= low) & (points <= high)).all(dim=-1)
+    missing = (carried & (_share(fixed_lungs, coarse) < 0.5)).float()[None, None]
+    core = -F.max_pool3d(-missing, 2 * RIM + 1, 1, RIM)
+    if not bool(core.any()):
+        return lungs
+    airless = F.max_pool3d(core, 2 * RIM + 1, 1, RIM)[0, 0]
+    return torch.maximum(lungs, Volume(airless, coarse).resample(grid, 0.0).data)
+
+
+def _share(lungs: Volume, grid: Grid) -> Tensor:
+    """How much of every voxel is lung."""
+    whole = Volume(lungs.data.float(), lungs.grid)
+    return whole.reduce(grid.spacing[0]).resample(grid, 0.0).data
