@@ -33,9 +33,10 @@ from lungmorph.quality.calibration import Reliability, auc, reliability
 from lungmorph.quality.error_features import CHANNELS, error_features, error_lattice
 from lungmorph.quality.error_network import ErrorNetwork, expected_mm, probability_over
 from lungmorph.quality.error_weights import load_error_network
+from lungmorph.quality.predict import predict_error
 from lungmorph.registration.backward import register_back
-from lungmorph.registration.prepare import prepare
-from lungmorph.space import Transform
+from lungmorph.registration.prepare import Prepared, prepare
+from lungmorph.space import DisplacementField, Grid, Transform
 from lungmorph.space.sampling import world_points
 from splits import ANATOMIES, data_folder
 
@@ -67,15 +68,41 @@ class Judged:
         return self.method.startswith(OWN.lower())
 
 
-def judged(work: Path, split: str, baseline: ErrorNetwork | None) -> Iterator[Judged]:
-    """All kept registrations of the split that have a truth."""
+@dataclass(frozen=True)
+class Planted:
+    """The perfect registration of a case, as it is and wrong in one place on purpose.
+
+    Attributes:
+        false_ml: volume of the places that are doubted in the perfect one.
+        lung_ml: of the lungs.
+        off_mm: from the planted place to the nearest doubted one; infinite if there is none.
+        said_mm: error that is predicted in the middle of the planted place.
+    """
+
+    case: str
+    false_ml: float
+    lung_ml: float
+    off_mm: float
+    said_mm: float
+
+
+#: A ball is displaced by so much; the displacement fades away in a rim around it. All in mm.
+PLANTED_MM, BALL_MM, RIM_MM = 5.0, 20.0, 8.0
+#: Nearer, a planted place counts as found, mm.
+NEAR_MM = 10.0
+
+
+def judged(
+    work: Path, split: str, baseline: ErrorNetwork | None
+) -> Iterator[tuple[list[Judged], Planted]]:
+    """All kept registrations of every case of the split that has a truth."""
     network, _ = load_error_network()
     for recipe in SPLITS[split]:
         folder = work / f"{split}-results" / "work" / file_name(recipe.id)
         methods = sorted(path for path in folder.glob("*/") if _transform(path))
         if methods and recipe.anatomy not in ANATOMIES["train"]:
             print(recipe.id, [path.name for path in methods], flush=True)
-            yield from _case(recipe, work / split / recipe.id, methods, network, baseline)
+            yield _case(recipe, work / split / recipe.id, methods, network, baseline)
 
 
 def _case(
@@ -84,7 +111,7 @@ def _case(
     methods: list[Path],
     network: ErrorNetwork,
     baseline: ErrorNetwork | None,
-) -> Iterator[Judged]:
+) -> tuple[list[Judged], Planted]:
     truth = make(recipe, data_folder()).truth
     pair = prepare(read_image(files / "fixed.nii.gz"), read_image(files / "moving.nii.gz"))
     backward = register_back(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
@@ -92,6 +119,7 @@ def _case(
     points = world_points(grid)
     known = torch.from_numpy(truth.covers(points.numpy()))
     draw = np.random.default_rng(0)
+    found = []
     for path in methods:
         file = _transform(path)
         assert file is not None
@@ -112,19 +140,51 @@ def _case(
         alone = None
         if baseline is not None:
             alone = at(probability_over(2.0, *baseline.predict(features)))
-        yield Judged(
-            recipe.id,
-            recipe.group,
-            path.name,
-            seconds,
-            at(_error(transform, truth, points)),
-            at(expected_mm(mean)),
-            at(probability_over(2.0, mean, spread)),
-            at(probability_over(5.0, mean, spread)),
-            alone,
-            at(features[CHANNELS.index("way back")]),
-            at(features[CHANNELS.index("difference")]),
+        found.append(
+            Judged(
+                recipe.id,
+                recipe.group,
+                path.name,
+                seconds,
+                at(_error(transform, truth, points)),
+                at(expected_mm(mean)),
+                at(probability_over(2.0, mean, spread)),
+                at(probability_over(5.0, mean, spread)),
+                alone,
+                at(features[CHANNELS.index("way back")]),
+                at(features[CHANNELS.index("difference")]),
+            )
         )
+    return found, _planted(recipe, pair, truth, backward, network)
+
+
+def _planted(
+    recipe: Recipe, pair: Prepared, truth: Transform, backward: Transform, network: ErrorNetwork
+) -> Planted:
+    low, high = pair.fixed.grid.bounds()
+    perfect = truth.displacement_on(Grid.covering(low, high, 2.0, margin=2.0))
+    index = pair.fixed_lungs.data.nonzero().flip(1).numpy()
+    draw = np.random.default_rng(recipe.seed)
+    spot = pair.fixed_lungs.grid.to_world(index[draw.integers(len(index))][None])[0]
+    aim = draw.normal(size=3)
+    aim *= PLANTED_MM / np.linalg.norm(aim)
+    far = (world_points(perfect.grid) - torch.as_tensor(spot).float()).norm(dim=-1)
+    share = ((BALL_MM / 2 + RIM_MM - far) / RIM_MM).clamp(0, 1)
+    off = torch.as_tensor(aim).float()[:, None, None, None] * share
+    wrong = DisplacementField(perfect.data + off, perfect.grid)
+    calm, alarmed = (
+        predict_error(network, pair.fixed, pair.moving, pair.fixed_lungs, transform, backward)
+        for transform in (perfect, wrong)
+    )
+    away = [float(np.linalg.norm(np.array(place.at) - spot)) for place in alarmed.places]
+    i, j, k = np.rint(alarmed.grid.to_index(spot)).astype(int)
+    return Planted(
+        recipe.id,
+        sum(place.ml for place in calm.places),
+        float(pair.fixed_lungs.data.sum()) * pair.fixed_lungs.grid.voxel_volume / 1e3,
+        min(away, default=float("inf")),
+        float(alarmed.mm.data[k, j, i]),
+    )
 
 
 def _transform(folder: Path) -> Path | None:
@@ -179,7 +239,26 @@ def rows(found: list[Judged], title: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def section(found: list[Judged], command: str) -> str:
+def planted_rows(found: list[Planted]) -> list[str]:
+    """What is doubted in perfect registrations, and what is found of a failure that was planted in them."""
+    near = sum(one.off_mm < NEAR_MM for one in found)
+    lines = [
+        "",
+        f"**A failure planted.** In the perfect registration of each case, a ball of {BALL_MM:g} mm somewhere in the lung is displaced "
+        f"by {PLANTED_MM:g} mm (with a rim of {RIM_MM:g} mm). Found within {NEAR_MM:g} mm: {near} of {len(found)}. Doubted without "
+        "reason: what is told of the perfect registration as it is.",
+        "",
+        "| case | lung mL | doubted without reason, mL | planted place missed by, mm | error said there, mm |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {one.case} | {one.lung_ml:.0f} | {one.false_ml:.1f} | {one.off_mm:.1f} | {one.said_mm:.1f} |"
+        for one in found
+    ]
+    return lines
+
+
+def section(found: list[Judged], planted: list[Planted], command: str) -> str:
     """The whole as Markdown."""
     names = sorted({one.method for one in found})
     heads = (
@@ -213,6 +292,7 @@ def section(found: list[Judged], command: str) -> str:
         "",
         f"Seconds of the features and the network, with {torch.get_num_threads()} threads: median {np.median(seconds):.1f}, at most "
         f"{seconds.max():.1f}. The way back takes longer and is made once a pair.",
+        *planted_rows(planted),
     ]
     return "\n".join(lines) + "\n"
 
@@ -270,10 +350,11 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="file for the calibration curves")
     given = parser.parse_args()
     baseline = load_error_network(given.images_alone)[0] if given.images_alone else None
-    found = list(judged(given.work, given.split, baseline))
+    cases = list(judged(given.work, given.split, baseline))
+    found, planted = [one for case, _ in cases for one in case], [one for _, one in cases]
     if not found:
         raise SystemExit(f"{given.work}: no transforms; run accuracy.py with --keep first")
-    text = section(found, f"python benchmarks/error_network.py --split {given.split}")
+    text = section(found, planted, f"python benchmarks/error_network.py --split {given.split}")
     print(text)
     if given.save:
         given.save.write_text(text, encoding="utf-8")
