@@ -125,6 +125,8 @@ DEVELOPMENT = (
     Recipe("coarse scans", "dev-coarse-4", "cip_ct64", KEYPOINTS.format(12), (4.1, 4.1, 4.1), 112),
     Recipe("coarse scans", "dev-coarse-3x3x10", LUNG1, KEYPOINTS.format(10), (3, 3, 10), 120),
     Recipe("invented patients", "dev-invented", 80004, 32.0, (1.75, 1.75, 1.75), 117),
+    Recipe("invented patients", "dev-invented-2", 80006, -36.0, (1.75, 1.75, 1.75), 124),
+    Recipe("invented patients", "dev-invented-3", 80007, 26.0, (1.75, 1.75, 1.75), 125),
     Recipe("contrast agent", "dev-contrast", LUNG1, KEYPOINTS.format(11), FINE, 121, contrast=120.0),
     Recipe("collapsed lung", "dev-collapsed", LUNG1, KEYPOINTS.format(8), FINE, 122, collapsed=True),
     Recipe("collapsed lung", "dev-collapsed-2", 80005, KEYPOINTS.format(6), (1.75, 1.75, 1.75), 123, collapsed=True),

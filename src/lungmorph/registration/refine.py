@@ -8,10 +8,9 @@ that ten steps do what a hundred of gradient descent do. Residuals count by thei
 its square (reweighted), so that a nodule that grew does not drag its surroundings.
 
 The regulariser is the bending energy of the displacement (Rueckert et al. 1999): breathing stretches the lung evenly over
-wide parts, and a stretch costs nothing. It is quadratic up to some times the usual bending in the lungs of the pair and
-linear above (lagged weights), so that lobes may slide past each other. On fine scales its weight is that of the
-posterior mode: the mean square of what the images leave unexplained, over the mean square of the bending. So noisy scans
-are smoothed more, and a chest that moves in a complicated way is smoothed less.
+wide parts, and a stretch costs nothing. On fine scales its weight is that of the posterior mode: the mean square of what
+the images leave unexplained, over the mean square of the bending thereabouts. So noisy scans are smoothed more, and where
+the lung moves in a complicated way, above the diaphragm or between lobes that slide, it is smoothed less.
 
 Nothing outlives a call: no weights are touched, and the next pair starts fresh.
 """
@@ -38,10 +37,10 @@ Block = tuple[slice, slice, slice]
 
 log = logging.getLogger(__name__)
 
-#: Of the bending energy, times mean square residual over mean square bending; and its limits.
-PRIOR, WEIGHTS = 0.045, (0.5, 60.0)
-#: Bending, in units of its root mean square in the lungs, above which it costs linearly.
-KNEE = 2.0
+#: Of the bending energy, times mean square residual over mean square bending; and its limits, mm^2.
+PRIOR, WEIGHTS = 0.03, (0.2, 300.0)
+#: Share of the whole lungs in the mean square bending of a place.
+EVEN_BENDING = 0.1
 #: About so many voxels are worked on at a time.
 BLOCK_VOXELS = 1_000_000
 #: Contrast in HU below which a place counts as flat.
@@ -182,18 +181,19 @@ class _Problem:
         self.blocks = _blocks(self.mask)
         near = fixed_lungs.resample(field.grid).data > 0
         self.usual = float(_bending(field)[near].mean()) if bool(near.any()) else 0.0
-        self.weight = self._asked_for() if scale.bending is None else scale.bending
+        self.unexplained = 0.0
+        if scale.bending is None:
+            squares = (self._seen(block)[2].square() * self.mask[block] for block in self.blocks)
+            total = sum(float(square.sum()) for square in squares)
+            self.unexplained = total / max(float(self.mask.sum()), 1.0)
 
-    def _asked_for(self) -> float:
-        """Weight of the bending energy, by what the images leave unexplained and how the field bends."""
-        left = sum(
-            float((self._seen(block)[2].square() * self.mask[block]).sum()) for block in self.blocks
-        )
-        left /= max(float(self.mask.sum()), 1.0)
-        low, high = WEIGHTS
-        weight = min(max(PRIOR * left / max(self.usual, 1e-12), low), high)
-        log.debug("%g mm: bending weighs %.2f", self.scale.spacing, weight)
-        return weight
+    def weight(self) -> Tensor:
+        """Of the bending energy at every control point (D, H, W), mm^2."""
+        if self.scale.bending is not None:
+            return torch.full(self.field.grid.shape, self.scale.bending)
+        near = box_mean(box_mean(_bending(self.field)[None, None], 1), 1)[0, 0]
+        bending = EVEN_BENDING * self.usual + (1 - EVEN_BENDING) * near
+        return (PRIOR * self.unexplained / (bending + 1e-12)).clamp(*WEIGHTS)
 
     def step(self) -> None:
         """One damped Gauss-Newton step, block by block: what is computed stays near the processor."""
@@ -253,10 +253,7 @@ class _Problem:
     def _solve(self, matrix: Tensor, right: Tensor) -> Tensor:
         """(M + weight * B) update = right - weight * B v, by conjugate gradients; B the Hessian of the bending energy."""
         v = self.field.coefficients
-        knee = KNEE**2 * self.usual + 1e-12
-        held = (
-            self.weight / self.field.grid.spacing[0] / torch.sqrt(1 + _bending(self.field) / knee)
-        )
+        held = self.weight() / self.field.grid.spacing[0]
 
         xx, xy, xz, yy, yz, zz = matrix
 
