@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -78,6 +78,11 @@ def simulate_pair(
     fixed = moved(anatomy, here, conserve_mass, consolidation)
 
     points = world_points(target, device=here.data.device)
+    if fixed_grid is not None:
+        # a scanner cannot show what the anatomy does not hold: air
+        held = torch.from_numpy(anatomy.ct.grid.contains(points.cpu().numpy())).to(points.device)
+        air = torch.where(held, fixed.ct.data, torch.full_like(fixed.ct.data, -1000.0))
+        fixed = replace(fixed, ct=Volume(air, target))
     mapped = points + here.data.movedim(0, -1)
     truth = (matrix_times_points(offset.matrix, mapped) - points).movedim(-1, 0).contiguous()
     moving, moving_lungs = anatomy.ct, anatomy.lungs
@@ -86,8 +91,7 @@ def simulate_pair(
         moving, moving_lungs = moving.resample(part), moving_lungs.resample(part)
     moving, moving_lungs = (_carried(v, offset) for v in (moving, moving_lungs))
     if moving_grid is not None:
-        # a scanner cannot show what the anatomy does not hold: air
-        moving = moving.resample(moving_grid, fill=-1000.0)
+        moving = moving.resample(moving_grid, fill=-1000.0)  # air, likewise
         moving_lungs = moving_lungs.resample(moving_grid)
 
     field = DisplacementField(truth, target)
