@@ -18,7 +18,8 @@ Nothing outlives a call: no weights are touched, and the next pair starts fresh.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -202,7 +203,8 @@ class _Problem:
         xx, xy, xz, xr, yy, yz, yr, zz, zr = total * self.scale.spacing**3
         matrix = torch.stack([xx, xy, xz, yy, yz, zz])
         right = torch.stack([xr, yr, zr])
-        update = self._solve(matrix, right)
+        with _one_thread():
+            update = self._solve(matrix, right)
         longest = length(update[None])[0]
         limit = 1.5 * self.scale.spacing
         update = update * (limit / longest.clamp_min(limit))
@@ -287,6 +289,21 @@ class _Problem:
             p = z + (new / rz) * p
             rz = new
         return u
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For many small operations: to share them costs as much as it saves, and a hundred times that on a busy machine.
+
+    Threads wait for each other after every operation; where other programs want the processor, each wait
+    lasts until the scheduler lets the last one go on.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _blocks(mask: Tensor) -> list[Block]:
