@@ -13,6 +13,7 @@ from torch import Tensor
 from lungmorph.networks import load_model
 from lungmorph.ops import gaussian
 from lungmorph.registration.coarse import predict
+from lungmorph.registration.displacement import Displacement, nothing, sampled
 from lungmorph.registration.prealign import prealign
 from lungmorph.registration.prepare import Prepared
 from lungmorph.registration.presets import PRESETS
@@ -20,9 +21,7 @@ from lungmorph.registration.refine import Scale, refine
 from lungmorph.registration.search import search
 from lungmorph.simulate import Draw, random_field
 from lungmorph.space import Affine, DisplacementField, Grid, Transform, Volume
-from lungmorph.space.sampling import sample_world, world_points
-
-Displacement = Callable[[Grid], Tensor]
+from lungmorph.space.sampling import world_points
 
 
 class Attempts:
@@ -70,29 +69,10 @@ class Attempts:
     def _refined(
         self, kept: tuple[Scale, ...], start: tuple[Tensor, Grid] | None, looked: bool = True
     ) -> DisplacementField:
-        pair = self.pair
-        begin = _nothing if start is None else _sampled(*start)
+        begin = nothing if start is None else sampled(*start)
         if looked:
-            found = search(
-                pair.fixed,
-                pair.moving,
-                pair.fixed_lungs,
-                pair.moving_lungs,
-                self.affine,
-                pair.region,
-                begin,
-            )
-            begin = _sampled(*found)
-        made = refine(
-            pair.fixed,
-            pair.moving,
-            pair.fixed_lungs,
-            pair.moving_lungs,
-            self.affine,
-            pair.region,
-            kept,
-            start=begin,
-        )
+            begin = sampled(*search(self.pair, self.affine, begin))
+        made = refine(self.pair, self.affine, kept, begin)
         return self.field(made.on)
 
     def stopped_early(self, draw: Draw) -> Transform:
@@ -101,7 +81,7 @@ class Attempts:
         return self._refined((few,), None, looked=False)
 
     def too_stiff(self, draw: Draw) -> Transform:
-        """Held back ten to three hundred times as much."""
+        """Held back by five to a hundred and fifty times as much as the middle scales are."""
         bending = 10 ** draw.uniform(1.7, 3.2)
         stiff = tuple(replace(s, bending=bending) for s in self.scales[:3])
         return self._refined(stiff, None, looked=draw.chance(0.5))
@@ -135,8 +115,8 @@ class Attempts:
 _WAYS: dict[str, Callable[[Attempts, Draw], Transform]] = {
     "good": lambda made, _: made.good,
     "affine": lambda made, _: made.affine,
-    "level 1": lambda made, _: made.field(_sampled(*made.levels[1])),
-    "network": lambda made, _: made.field(_sampled(*made.levels[2])),
+    "level 1": lambda made, _: made.field(sampled(*made.levels[1])),
+    "network": lambda made, _: made.field(sampled(*made.levels[2])),
     "stopped early": Attempts.stopped_early,
     "too stiff": Attempts.too_stiff,
     "too loose": Attempts.too_loose,
@@ -191,11 +171,3 @@ def _field(fixed: Grid, affine: Affine, displacement: Displacement) -> Displacem
 
 def _cover(grid: Grid, spacing: float) -> Grid:
     return Grid.covering(*grid.bounds(), spacing, margin=spacing)
-
-
-def _nothing(grid: Grid) -> Tensor:
-    return torch.zeros(3, *grid.shape)
-
-
-def _sampled(v: Tensor, grid: Grid) -> Displacement:
-    return lambda at: sample_world(v, grid, world_points(at))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lungmorph.registration.compared import lung_in_either
+from lungmorph.registration.prepare import Prepared
 from lungmorph.space import Affine, Grid, Volume
 from lungmorph.space.sampling import world_points
 
@@ -24,6 +25,11 @@ def ball(grid: Grid, middle: tuple[float, float, float], radius: float) -> Volum
     return Volume(far < radius, grid)
 
 
+def _hu(lungs: Volume) -> Volume:
+    """Nobody looks at the grey values."""
+    return Volume(lungs.data.float(), lungs.grid)
+
+
 def displacement(grid: Grid) -> torch.Tensor:
     return torch.zeros(3, *grid.shape) + torch.tensor([4.0, 0.0, 0.0])[:, None, None, None]
 
@@ -35,7 +41,8 @@ def found(airless_mm: float) -> tuple[torch.Tensor, torch.Tensor]:
     # a moving point is the fixed one + shift + (4, 0, 0)
     moving = ball(TURNED, (SHIFT[0] + 4, SHIFT[1], SHIFT[2]), 45.0)
     affine = Affine.from_parts(torch.eye(3).numpy(), SHIFT)
-    lungs = lung_in_either(fixed, moving, affine, displacement, GRID)
+    pair = Prepared(_hu(fixed), _hu(moving), fixed, moving, GRID)
+    lungs = lung_in_either(pair, affine, displacement, GRID)
     beyond = lungs[~ball(GRID, (0, 0, 0), 51.0).data]
     assert float(beyond.max()) == 0.0
     assert bool((lungs[fixed.data] > 0.999).all())

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lungmorph.registration.refine import ControlField, Scale, _bending, _bent, _Problem
+from lungmorph.registration.bending import DIAGONAL, bending, bending_force
+from lungmorph.registration.control import ControlField, control_grid
+from lungmorph.registration.prepare import Prepared
+from lungmorph.registration.refine import Scale, _Problem
 from lungmorph.space import Affine, Grid, Volume
 from lungmorph.space.sampling import world_points
 
@@ -34,24 +37,31 @@ def test_it_is_the_gradient_of_the_bending_energy() -> None:
     u = random(3, *GRID.shape).requires_grad_()
     weight = random(*GRID.shape, seed=1).abs()
     (wanted,) = torch.autograd.grad(energy(u, weight), u)
-    assert torch.allclose(_bent(u.detach(), weight), wanted)
+    assert torch.allclose(bending_force(u.detach(), weight), wanted)
+
+
+def test_the_diagonal_of_its_hessian() -> None:
+    """What the solver divides by: the force of a unit displacement of one point on itself."""
+    unit = torch.zeros(3, *GRID.shape)
+    unit[0, 3, 4, 4] = 1.0
+    assert float(bending_force(unit, torch.ones(GRID.shape))[0, 3, 4, 4]) == DIAGONAL
 
 
 def test_an_even_stretch_costs_nothing() -> None:
     linear = torch.tensor([[0.1, 0.05, 0.0], [-0.02, 0.2, 0.1], [0.0, 0.03, -0.3]])
     v = torch.einsum("ab,zyxb->azyx", linear, world_points(GRID)) + 5
-    bent = _bent(v, torch.ones(GRID.shape))
+    bent = bending_force(v, torch.ones(GRID.shape))
     assert float(bent.abs().max()) < 1e-3
-    assert float(_bending(ControlField(GRID, v)).max()) < 1e-8
+    assert float(bending(v, 10.0).max()) < 1e-8
 
 
 def test_bending_is_in_the_units_of_the_world() -> None:
-    """v_z = x^2 / 2 bends by 1 mm^-1 in one direction, whatever the distance of the control points."""
+    """v_z = 0.01 x^2 / 2 bends by 0.01 mm^-1 in one direction, whatever the distance of the control points."""
     for spacing in (5.0, 10.0):
         grid = Grid((12, 10, 8), (spacing,) * 3, (-20.0, -25.0, 10.0))
         v = torch.zeros(3, *grid.shape)
         v[2] = 0.01 * world_points(grid)[..., 0].square() / 2
-        middle = _bending(ControlField(grid, v))[2:-2, 2:-2, 2:-2]
+        middle = bending(v, spacing)[2:-2, 2:-2, 2:-2]
         assert middle.numpy() == pytest.approx(0.01**2, rel=1e-3)
 
 
@@ -69,13 +79,12 @@ def weight_of(noise_hu: float, wave_mm: float) -> float:
         for seed in (1, 2)
     )
     lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
-    region = grid.with_spacing(2.0)
     scale = Scale(spacing=2.0, control=12.0, window=6.0, bending=None, steps=1)
-    low, high = region.bounds()
-    control = Grid.covering(low, high, 12.0, margin=12.0)
+    control = control_grid(grid, scale.control)
     field = ControlField(control)
     field.coefficients[0] = wave_mm * torch.sin(world_points(control)[..., 1] * 2 * torch.pi / 48)
-    problem = _Problem(fixed, moving, lungs, lungs, Affine.identity(), region, scale, field)
+    pair = Prepared(fixed, moving, lungs, lungs, grid)
+    problem = _Problem(pair, Affine.identity(), scale, field)
     return float(problem.weight().median())
 
 

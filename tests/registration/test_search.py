@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from lungmorph.registration.displacement import nothing
+from lungmorph.registration.prepare import Prepared
 from lungmorph.registration.search import search
 from lungmorph.space import Affine, Grid, Volume
 from lungmorph.space.sampling import sample_world, world_points
@@ -13,10 +15,6 @@ def _texture(grid: Grid) -> Volume:
     noise = torch.randn(1, 1, *grid.shape, generator=generator)
     smooth = torch.nn.functional.avg_pool3d(noise, 3, 1, 1)[0, 0]
     return Volume(-600 + 900 * smooth, grid)
-
-
-def _nothing(grid: Grid) -> torch.Tensor:
-    return torch.zeros(3, *grid.shape)
 
 
 def test_a_shift_of_three_blocks_is_found_through_an_affine() -> None:
@@ -31,7 +29,7 @@ def test_a_shift_of_three_blocks_is_found_through_an_affine() -> None:
     points = affine.map_points(world_points(grid)) + v
     fixed = Volume(sample_world(moving.data[None], grid, points)[0], grid)
     lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
-    found, where = search(fixed, moving, lungs, lungs, affine, grid, _nothing)
+    found, where = search(Prepared(fixed, moving, lungs, lungs, grid), affine, nothing)
     inner = found[:, 5:-8, 5:-5, 5:-5].reshape(3, -1)
     assert where.spacing == (6.0, 6.0, 6.0)
     assert float((inner - v[:, None]).norm(dim=0).mean()) < 1.5
@@ -41,5 +39,5 @@ def test_what_is_right_already_stays() -> None:
     grid = Grid((40, 40, 40), (3.0, 3.0, 3.0))
     image = _texture(grid)
     lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
-    found, _ = search(image, image, lungs, lungs, Affine.identity(), grid, _nothing)
+    found, _ = search(Prepared(image, image, lungs, lungs, grid), Affine.identity(), nothing)
     assert float(found.abs().max()) < 1e-6

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..space import Affine, Grid, Volume
 from ..space.sampling import sample_world, world_points
+from .displacement import Displacement
+from .prepare import Prepared
 
 #: Of the lattice on which airless parts are found, mm.
 LATTICE_MM = 3.0
@@ -18,10 +18,9 @@ RIM = 2
 
 
 def lung_in_either(
-    fixed_lungs: Volume,
-    moving_lungs: Volume,
+    pair: Prepared,
     affine: Affine,
-    displacement: Callable[[Grid], Tensor],
+    displacement: Displacement,
     grid: Grid,
 ) -> Tensor:
     """The fixed lungs, and what the displacement so far carries into the moving lungs though it does not look like lung.
@@ -30,22 +29,22 @@ def lung_in_either(
     moving scan has it open, it is lung all the same.
 
     Args:
-        fixed_lungs, moving_lungs: bool.
+        pair: whose lungs.
         affine: pre-alignment, fixed to moving points.
-        displacement: gives v in mm (3, D, H, W) on a world-aligned grid, with T(x) = affine(x) + v(x).
+        displacement: beyond the pre-alignment.
         grid: world-aligned.
 
     Returns:
         (D, H, W), 0 to 1, on the grid.
     """
-    lungs = _share(fixed_lungs, grid)
+    lungs = _share(pair.fixed_lungs, grid)
     coarse = grid.with_spacing(LATTICE_MM)
     points = affine.map_points(world_points(coarse)) + displacement(coarse).movedim(0, -1)
-    other = Volume(moving_lungs.data.float(), moving_lungs.grid).reduce(LATTICE_MM)
+    other = Volume(pair.moving_lungs.data.float(), pair.moving_lungs.grid).reduce(LATTICE_MM)
     carried = sample_world(other.data[None], other.grid, points)[0] > 0.5
     low, high = (torch.as_tensor(end, dtype=points.dtype) for end in other.grid.bounds())
     carried &= ((points >= low) & (points <= high)).all(dim=-1)
-    missing = (carried & (_share(fixed_lungs, coarse) < 0.5)).float()[None, None]
+    missing = (carried & (_share(pair.fixed_lungs, coarse) < 0.5)).float()[None, None]
     core = -F.max_pool3d(-missing, 2 * RIM + 1, 1, RIM)
     if not bool(core.any()):
         return lungs

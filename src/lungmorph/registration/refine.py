@@ -24,15 +24,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.local import box_mean, gaussian, normalize_locally
-from ..ops.spline import cubic_weights, expand, gather
+from ..ops.spline import expand, gather
 from ..ops.warp import length
 from ..space import Affine, Grid, Volume
 from ..space.sampling import sample_world, world_points
+from .bending import DIAGONAL, bending, bending_force
 from .compared import lung_in_either
+from .control import ControlField, control_grid
+from .displacement import Displacement, nothing
+from .prepare import Prepared
 
 Block = tuple[slice, slice, slice]
 
@@ -69,132 +72,80 @@ class Scale:
     steps: int
 
 
-class ControlField:
-    """Displacements in mm (world axes) as a cubic B-spline on a world-aligned lattice of control points."""
-
-    def __init__(self, grid: Grid, coefficients: Tensor | None = None) -> None:
-        self.grid = grid
-        self.coefficients = torch.zeros(3, *grid.shape) if coefficients is None else coefficients
-
-    def weights(self, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
-        """Basis matrices along (z, y, x) from the control points to a world-aligned ``grid``."""
-        out = []
-        for axis in (2, 1, 0):
-            at = grid.origin[axis] + np.arange(grid.size[axis]) * grid.spacing[axis]
-            at = (at - self.grid.origin[axis]) / self.grid.spacing[axis]
-            basis = cubic_weights(torch.as_tensor(at), self.grid.size[axis])
-            out.append(basis.float())
-        return out[0], out[1], out[2]
-
-    def on(self, grid: Grid) -> Tensor:
-        """(3, D, H, W): displacement in mm at the centres of a world-aligned grid."""
-        return expand(self.coefficients, self.weights(grid))
-
-    @classmethod
-    def fitted(cls, grid: Grid, displacement: Tensor) -> ControlField:
-        """The spline through values (3, D, H, W) in mm given at the control points themselves."""
-        identity = [
-            torch.linalg.inv(cubic_weights(torch.arange(n, dtype=torch.float64), n)).float()
-            for n in grid.shape
-        ]
-        return cls(grid, expand(displacement, (identity[0], identity[1], identity[2])))
-
-
 def refine(
-    fixed: Volume,
-    moving: Volume,
-    fixed_lungs: Volume,
-    moving_lungs: Volume,
+    pair: Prepared,
     affine: Affine,
-    region: Grid,
     scales: Sequence[Scale],
-    start: Callable[[Grid], Tensor] | None = None,
+    start: Displacement = nothing,
     progress: Callable[[str], None] | None = None,
 ) -> ControlField:
     """Displacement v with T(x) = affine(x) + v(x), from the fixed to the moving image.
 
     Args:
-        fixed, moving: HU.
-        fixed_lungs, moving_lungs: bool; what is lung in either is compared.
+        pair: both scans; what is lung in either is compared, within ``pair.region``.
         affine: pre-alignment, fixed to moving points.
-        region: world-aligned box to work in (its spacing does not matter).
-        scales: coarse to fine.
-        start: gives v in mm (3, D, H, W) on a world-aligned grid (a network's answer); zero if None.
+        scales: coarse to fine, at least one.
+        start: v to begin with.
         progress: called before every step with what is being done.
     """
-    field: ControlField | None = None
+    found = start
     for scale in scales:
-        control = _control_grid(region, scale.control)
-        if field is not None:
-            field = ControlField.fitted(control, field.on(control))
-        elif start is not None:
-            field = ControlField.fitted(control, start(control))
-        else:
-            field = ControlField(control)
-        problem = _Problem(fixed, moving, fixed_lungs, moving_lungs, affine, region, scale, field)
+        control = control_grid(pair.region, scale.control)
+        field = ControlField.fitted(control, found(control))
+        problem = _Problem(pair, affine, scale, field)
         for step in range(scale.steps):
             if progress:
                 progress(f"refine {scale.spacing:g} mm, step {step + 1}/{scale.steps}")
             problem.step()
-    assert field is not None
+        found = field.on
     return field
-
-
-def _control_grid(region: Grid, spacing: float) -> Grid:
-    low, high = region.bounds()
-    return Grid.covering(low, high, spacing, margin=spacing)
 
 
 class _Problem:
     """The energy of one scale, and a Gauss-Newton step down it."""
 
-    def __init__(
-        self,
-        fixed: Volume,
-        moving: Volume,
-        fixed_lungs: Volume,
-        moving_lungs: Volume,
-        affine: Affine,
-        region: Grid,
-        scale: Scale,
-        field: ControlField,
-    ) -> None:
+    def __init__(self, pair: Prepared, affine: Affine, scale: Scale, field: ControlField) -> None:
         self.scale = scale
         self.field = field
-        self.grid = region.with_spacing(scale.spacing)
+        self.grid = pair.region.with_spacing(scale.spacing)
         self.basis = field.weights(self.grid)
         self.radius = max(1, round(scale.window / scale.spacing))
         self.affine = affine
         # moving image on a lattice of the same spacing, around all that the region can reach
         reach = affine.apply(self.grid.corners)
-        low, high = moving.grid.bounds()
+        low, high = pair.moving.grid.bounds()
         low = np.maximum(low, reach.min(axis=0) - 40)
         high = np.minimum(high, reach.max(axis=0) + 40)
         self.moving_grid = Grid.covering(low, high, scale.spacing)
-        self.moving = _window(_evenly_blurred(moving, self.moving_grid))
+        self.moving = _window(_evenly_blurred(pair.moving, self.moving_grid))
         self.fixed = normalize_locally(
-            _window(_evenly_blurred(fixed, self.grid))[None, None], self.radius, FLAT_HU
+            _window(_evenly_blurred(pair.fixed, self.grid))[None, None], self.radius, FLAT_HU
         )[0, 0]
-        lungs = lung_in_either(fixed_lungs, moving_lungs, affine, field.on, self.grid)
+        lungs = lung_in_either(pair, affine, field.on, self.grid)
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask
         wide = box_mean(lungs[None, None], max(1, round(3.0 / scale.spacing)))[0, 0]
         self.mask = (wide > 0.1).float()
         self.blocks = _blocks(self.mask)
-        near = fixed_lungs.resample(field.grid).data > 0
-        self.usual = float(_bending(field)[near].mean()) if bool(near.any()) else 0.0
-        self.unexplained = 0.0
         if scale.bending is None:
-            squares = (self._seen(block)[2].square() * self.mask[block] for block in self.blocks)
-            total = sum(float(square.sum()) for square in squares)
-            self.unexplained = total / max(float(self.mask.sum()), 1.0)
+            self._look_how_it_bends(pair.fixed_lungs)
+
+    def _look_how_it_bends(self, fixed_lungs: Volume) -> None:
+        """Mean square bending in the lungs, and mean square of what the images leave unexplained."""
+        inside = fixed_lungs.resample(self.field.grid).data > 0
+        bends = bending(self.field.coefficients, self.field.grid.spacing[0])
+        self.bends = float((bends * inside).sum()) / max(int(inside.sum()), 1)
+        squares = (self._seen(block)[2].square() * self.mask[block] for block in self.blocks)
+        total = sum(float(square.sum()) for square in squares)
+        self.unexplained = total / max(float(self.mask.sum()), 1.0)
 
     def weight(self) -> Tensor:
         """Of the bending energy at every control point (D, H, W), mm^2."""
         if self.scale.bending is not None:
             return torch.full(self.field.grid.shape, self.scale.bending)
-        near = box_mean(box_mean(_bending(self.field)[None, None], 1), 1)[0, 0]
-        bending = EVEN_BENDING * self.usual + (1 - EVEN_BENDING) * near
-        return (PRIOR * self.unexplained / (bending + 1e-12)).clamp(*WEIGHTS)
+        bends = bending(self.field.coefficients, self.field.grid.spacing[0])
+        near = box_mean(box_mean(bends[None, None], 1), 1)[0, 0]
+        expected = EVEN_BENDING * self.bends + (1 - EVEN_BENDING) * near
+        return (PRIOR * self.unexplained / (expected + 1e-12)).clamp(*WEIGHTS)
 
     def step(self) -> None:
         """One damped Gauss-Newton step, block by block: what is computed stays near the processor."""
@@ -261,16 +212,14 @@ class _Problem:
 
         def apply(u: Tensor) -> Tensor:
             x, y, z = u
-            out = _bent(u, held)
+            out = bending_force(u, held)
             out[0] += xx * x + xy * y + xz * z
             out[1] += xy * x + yy * y + yz * z
             out[2] += xz * x + yz * y + zz * z
             return out
 
-        # three times the squares of (1, -2, 1), six times those of a mixed difference
-        diagonal = (3 * 6 + 6 * 4) * held
-        precondition = 1 / (torch.stack([xx, yy, zz]) + diagonal + 1e-6)
-        b = right - _bent(v, held)
+        precondition = 1 / (torch.stack([xx, yy, zz]) + DIAGONAL * held + 1e-6)
+        b = right - bending_force(v, held)
         u = torch.zeros_like(b)
         r = b
         z = precondition * r
@@ -293,7 +242,7 @@ class _Problem:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """For many small operations: to share them costs as much as it saves, and a hundred times that on a busy machine.
+    """For many small operations: to share them costs as much as it saves, and many times that on a busy machine.
 
     Threads wait for each other after every operation; where other programs want the processor, each wait
     lasts until the scheduler lets the last one go on.
@@ -343,32 +292,3 @@ def _window(hu: Tensor) -> Tensor:
 
 def _central(image: Tensor, dim: int) -> Tensor:
     return torch.gradient(image, dim=dim)[0]
-
-
-def _bending(field: ControlField) -> Tensor:
-    """Sum of the squares of all second derivatives at the control points, mm^-2, (D, H, W)."""
-    v, h = field.coefficients, field.grid.spacing[0]
-    first = [torch.gradient(v, spacing=h, dim=dim)[0] for dim in (1, 2, 3)]
-    second = [torch.gradient(g, spacing=h, dim=dim)[0] for g in first for dim in (1, 2, 3)]
-    return torch.stack([g.square().sum(dim=0) for g in second]).sum(dim=0)
-
-
-def _bent(u: Tensor, weight: Tensor) -> Tensor:
-    """Gradient of half the sum of squares of all second differences of u (3, D, H, W), weighted (D, H, W)."""
-    out = torch.zeros_like(u)
-    for a in (1, 2, 3):
-        for b in range(a, 4):
-            bend = u.diff(dim=a).diff(dim=b)
-            # a mixed difference counts twice, as (a, b) and as (b, a); a straight one is centred on its middle
-            first = [0, 0, 0, 0]
-            first[a] += 1 if a == b else 0
-            at = weight[None]
-            for dim in (1, 2, 3):
-                at = at.narrow(dim, first[dim], bend.shape[dim])
-            bend = bend * at * (1 if a == b else 2)
-            for dim in (a, b):
-                ends = [0] * 6
-                ends[2 * (3 - dim)] = ends[2 * (3 - dim) + 1] = 1
-                bend = F.pad(bend, ends).diff(dim=dim).neg_()
-            out += bend
-    return out

@@ -6,19 +6,20 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..errors import InputError
 from ..networks import DEFAULT_NAME, ModelConfig, RegistrationNetwork, load_model
 from ..ops import unfold
 from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
-from ..space.sampling import sample_world, world_points
+from ..space.sampling import world_points
+from .displacement import Displacement, mean_of, nothing, sampled
 from .memory import fit_to_memory
 from .prealign import prealign
-from .prepare import prepare
+from .prepare import Prepared, prepare
 from .presets import PRESETS, Preset
 from .refine import refine
 from .result import Registration
@@ -27,8 +28,6 @@ from .search import search
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]
-#: v in mm, (3, D, H, W), at the centres of any world-aligned grid
-Displacement = Callable[[Grid], Tensor]
 
 
 def register(
@@ -82,7 +81,7 @@ def register(
     with clock.step("prealign"):
         affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs, called)
 
-    displacement: Displacement = _nothing
+    displacement: Displacement = nothing
     if spacing is None:
         settings = settings.resolved_by(pair.fixed.grid.spacing, pair.moving.grid.spacing)
     settings, levels, network_mm = fit_to_memory(
@@ -102,31 +101,19 @@ def register(
                 network, config, pair.fixed, pair.moving, affine, pair.region,
                 levels=levels, spacing=network_mm, device=device,
             )  # fmt: skip
-            displacement = _sampled(v, grid)
+            displacement = sampled(v, grid)
 
     with clock.step("refine"):
         if settings.scales:
-            looked = search(
-                pair.fixed,
-                pair.moving,
-                pair.fixed_lungs,
-                pair.moving_lungs,
-                affine,
-                pair.region,
-                displacement,
-            )
-            displacement = _mean(
+            looked = sampled(*search(pair, affine, displacement))
+            displacement = mean_of(
                 [
                     refine(
-                        pair.fixed,
-                        pair.moving,
-                        pair.fixed_lungs,
-                        pair.moving_lungs,
+                        _shifted(pair, lattice, settings),
                         affine,
-                        _shifted(pair.region, lattice, settings),
                         settings.scales,
-                        start=_sampled(*looked),
-                        progress=clock.within,
+                        looked,
+                        clock.within,
                     ).on
                     for lattice in range(settings.lattices)
                 ]
@@ -180,24 +167,12 @@ def _network(model: str | Path | None) -> tuple[RegistrationNetwork, ModelConfig
     return network, config
 
 
-def _nothing(grid: Grid) -> Tensor:
-    return torch.zeros(3, *grid.shape)
-
-
-def _sampled(v: Tensor, grid: Grid) -> Displacement:
-    """A field given on one grid, on any other; continued by its nearest value."""
-    return lambda at: sample_world(v, grid, world_points(at))
-
-
-def _shifted(region: Grid, lattice: int, settings: Preset) -> Grid:
-    """The box moved so that its control points lie between those of the other lattices."""
+def _shifted(pair: Prepared, lattice: int, settings: Preset) -> Prepared:
+    """The pair with its box moved so that the control points lie between those of the other lattices."""
     by = settings.scales[-1].control * lattice / settings.lattices
-    x, y, z = region.origin
-    return Grid(region.size, region.spacing, (x + by, y + by, z + by), region.direction)
-
-
-def _mean(found: list[Displacement]) -> Displacement:
-    return lambda at: torch.stack([one(at) for one in found]).mean(dim=0)
+    x, y, z = pair.region.origin
+    moved = replace(pair.region, origin=(x + by, y + by, z + by))
+    return replace(pair, region=moved)
 
 
 def _settings(preset: str, spacing: float | None) -> Preset:

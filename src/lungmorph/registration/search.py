@@ -9,8 +9,6 @@ al. 2014). The result is only a start: what is finer than the lattice is left to
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,9 +16,11 @@ from torch import Tensor
 from ..losses.mind import mind_ssc
 from ..networks.correlation import shifts
 from ..ops.local import box_mean
-from ..space import Affine, Grid, Volume
+from ..space import Affine, Grid
 from ..space.sampling import sample_world, world_points
 from .compared import lung_in_either
+from .displacement import Displacement
+from .prepare import Prepared
 
 #: Lattice of the descriptors, mm; they are compared in blocks of 2 x 2 x 2.
 FINE_MM = 3.0
@@ -33,42 +33,36 @@ TIE = 1e-6
 
 
 def search(
-    fixed: Volume,
-    moving: Volume,
-    fixed_lungs: Volume,
-    moving_lungs: Volume,
+    pair: Prepared,
     affine: Affine,
-    region: Grid,
-    start: Callable[[Grid], Tensor],
+    start: Displacement,
     radius: int = 3,
 ) -> tuple[Tensor, Grid]:
     """Displacement v with T(x) = affine(x) + v(x), by comparing all shifts around ``start``.
 
     Args:
-        fixed, moving: HU.
-        fixed_lungs, moving_lungs: bool; outside of what is lung in either, all shifts count the same, and neighbours decide.
+        pair: both scans; outside of what is lung in either, all shifts count the same, and neighbours decide.
         affine: pre-alignment, fixed to moving points.
-        region: world-aligned box to look in (its spacing does not matter).
-        start: gives v in mm (3, D, H, W) on a world-aligned grid: what to look around.
+        start: v to look around.
         radius: of the cube of shifts, in blocks of twice ``FINE_MM``.
 
     Returns:
         v (3, D, H, W) in mm along the world axes, and its world-aligned grid. It may fold.
     """
-    low, high = region.bounds()
+    low, high = pair.region.bounds()
     blocks = Grid.covering(low, high, 2 * FINE_MM)
     x, y, z = (2 * n for n in blocks.size)
     grid = Grid((x, y, z), (FINE_MM,) * 3, tuple(blocks.to_world([-0.25] * 3)))
-    coarse = moving.reduce(FINE_MM)
+    coarse = pair.moving.reduce(FINE_MM)
     points = affine.map_points(world_points(grid)) + start(grid).movedim(0, -1)
     seen = (
-        fixed.reduce(FINE_MM).resample(grid).data,
+        pair.fixed.reduce(FINE_MM).resample(grid).data,
         sample_world(coarse.data[None], coarse.grid, points)[0],
     )
     a, b = (
         F.avg_pool3d(mind_ssc(hu.clamp(-1000, 200)[None, None], floor=FLAT_HU), 2)[0] for hu in seen
     )
-    either = lung_in_either(fixed_lungs, moving_lungs, affine, start, grid)
+    either = lung_in_either(pair, affine, start, grid)
     lungs = F.max_pool3d((either > 0.5).float()[None, None], 2)[0, 0]
     shift = _agreed(_costs(a, b, radius) * lungs, lungs > 0, radius) * (2 * FINE_MM)
     # a shift d acts before what was there: T(x) = affine(x + d) + start(x + d)
