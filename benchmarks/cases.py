@@ -25,6 +25,7 @@ import SimpleITK as sitk
 import torch
 
 from lungmorph.files import read_image, write_image, write_landmark_pairs
+from lungmorph.ops import length
 from lungmorph.registration.lungs import lung_mask
 from lungmorph.simulate import (
     Anatomy,
@@ -63,6 +64,7 @@ class Recipe:
         offset: of the moving scanner's frame, mm.
         contrast: agent in the blood of the moving scan, HU.
         collapsed: whether a part of the fixed lung holds no air.
+        mean: of the length of a real motion in the lung, mm, to which it is scaled; None leaves it as it was.
         quick: part of the short form of the benchmark.
     """
 
@@ -78,6 +80,7 @@ class Recipe:
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     contrast: float = 0.0
     collapsed: bool = False
+    mean: float | None = None
     quick: bool = False
 
     @property
@@ -110,6 +113,14 @@ TEST = (
     Recipe("collapsed lung", "collapsed-18", LUNG2, KEYPOINTS.format(18), FINE, 30, collapsed=True),
 )  # fmt: skip
 
+#: For networks alone: the motions of `TEST`, as large as the breath of a 4D CT.
+MODERATE = tuple(
+    Recipe("breath of 8 to 12 mm", f"moderate-{name}", LUNG2, file, (2.0, 2.0, 2.5), 31 + number, mean=8.0 + number)
+    for number, (name, file) in enumerate(
+        [(n, KEYPOINTS.format(n)) for n in (16, 17, 18, 20)] + [("copd5", LANDMARKS.format(5))]
+    )
+)  # fmt: skip
+
 #: To look at while working. The network was trained on these motions and on `pyradiomics_lung1`.
 DEVELOPMENT = (
     Recipe("quiet breath", "dev-10", LUNG1, KEYPOINTS.format(10), FINE, 110),
@@ -132,7 +143,7 @@ DEVELOPMENT = (
     Recipe("collapsed lung", "dev-collapsed-2", 80005, KEYPOINTS.format(6), (1.75, 1.75, 1.75), 123, collapsed=True),
 )  # fmt: skip
 
-SPLITS = {"test": TEST, "development": DEVELOPMENT}
+SPLITS = {"test": TEST, "moderate": MODERATE, "development": DEVELOPMENT}
 
 
 def chosen(split: str, quick: bool = False, each: int | None = None) -> list[Recipe]:
@@ -185,6 +196,10 @@ def make(recipe: Recipe, data: Path | None) -> SimulatedPair:
         assert data is not None
         motion = load_motion(data / "motion" / recipe.motion)
         field = motion.field_on(grid, anatomy.lungs, keep_translation=False)
+        if recipe.mean is not None:
+            found = float(length(field[None])[0, 0][anatomy.lungs.data].mean())
+            factor = recipe.mean / found
+            field = motion.field_on(grid, anatomy.lungs, factor, keep_translation=False)
     else:
         depth = recipe.motion
         breath = Breath(diaphragm=depth, front=0.3 * depth, sides=0.15 * depth)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,8 +32,8 @@ from lungmorph.training import load_config, train
 from splits import ANATOMIES, MOTIONS, data_folder
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-#: Mean displacement of landmarks from which a case has a column of its own.
-FAR_MM = 8.0
+#: The group that has a column of its own.
+OWN_COLUMN = "breath of 8 to 12 mm"
 SUPERVISED = "loss={lncc: 0.0, displacement: 0.3, diffusion: 0.3}"
 
 
@@ -104,28 +105,33 @@ def trained(entry: Entry, work: Path, minutes: float) -> Path:
     return folder / "weights.safetensors"
 
 
-def judge(name: str, dataset: Dataset, work: Path, **options: Any) -> list[Record]:
-    """The test cases with the network alone."""
+def judge(name: str, datasets: Sequence[Dataset], work: Path, **options: Any) -> list[Record]:
+    """The cases with the network alone."""
     method = methods.lungmorph_methods(["fast"], **options)
     settings = Options(threads=torch.get_num_threads())
     print(f"judging {name}", file=sys.stderr, flush=True)
-    cases = [case for case in dataset.cases if case.landmarks(case.fixed, case.moving)]
+    cases = [
+        case
+        for dataset in datasets
+        for case in dataset.cases
+        if case.landmarks(case.fixed, case.moving)
+    ]
     found = evaluate(cases, method, work / "judged" / name, settings)
     return [record for record in found if record["status"] == DONE]
 
 
 def row(title: str, records: list[Record], parameters: int | None) -> str:
-    """A line of the table: all cases, and those that move far."""
+    """A line of the table: all cases, and the group with a column of its own."""
 
     def values(key: str, kept: list[Record]) -> list[float]:
         found = (BY_KEY[key].of(record) for record in kept)
         return [value for value in found if value is not None]
 
     before = "lde_before_mm"
-    far = [r for r in records if (BY_KEY[before].of(r) or 0.0) >= FAR_MM]
+    own = [r for r in records if r["group"] == OWN_COLUMN]
     cells = [title, "" if parameters is None else f"{parameters / 1e6:.2f}"]
     cells += [f"{mean(values(key, records)):.2f}" for key in (before, "lde_mm", "lde_median_mm", "lde_p95_mm")]  # fmt: skip
-    cells.append(f"{mean(values('lde_mm', far)):.2f} of {mean(values(before, far)):.1f}")
+    cells.append(f"{mean(values('lde_mm', own)):.2f}" if own else "")
     cells.append(f"{mean(values('folded_percent', records)):.4f}")
     steps = [record["steps"].get("network", 0.0) for record in records]
     cells += [f"{median(steps):.1f}", f"{max(values('peak_mb', records)):.0f}"]
@@ -139,6 +145,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("compare"))
     parser.add_argument("--minutes", type=float, default=15.0, help="of training, each")
     parser.add_argument("--only", type=lambda text: text.split(","), help="names; only train them")
+    parser.add_argument("--each", type=int, default=1, help="cases of every group to judge on")
     parser.add_argument("--save", type=Path, help="file for the table")
     given = parser.parse_args()
     names = [entry.name for entry in ENTRIES]
@@ -152,9 +159,12 @@ def main() -> None:
     }
     if given.only is not None:
         return
-    dataset = open_dataset(write_dataset(given.work / "test", "test"))
+    splits = (("test", given.each), ("moderate", None))
+    datasets = [
+        open_dataset(write_dataset(given.work / split, split, each=each)) for split, each in splits
+    ]
     heads = (
-        "network alone", "million weights", "before mm", "error mm", "median", "p95", f"moved over {FAR_MM:g} mm",
+        "network alone", "million weights", "before mm", "error mm", "median", "p95", OWN_COLUMN,
         "folded %", "s", "MB",
     )  # fmt: skip
     lines = [
@@ -164,16 +174,16 @@ def main() -> None:
         "",
         "| " + " | ".join(heads) + " |",
         "| --- |" + " ---: |" * (len(heads) - 1),
-        row("affine pre-alignment alone", judge("affine", dataset, given.work, levels=0), None),
+        row("affine pre-alignment alone", judge("affine", datasets, given.work, levels=0), None),
     ]
     for entry in ENTRIES:
         network, _, _ = load_model(weights[entry.name])
         count = sum(p.numel() for p in network.parameters())
-        records = judge(entry.name, dataset, given.work, model=str(weights[entry.name]))
+        records = judge(entry.name, datasets, given.work, model=str(weights[entry.name]))
         lines.append(row(entry.title, records, count))
     network, _, _ = load_model()
     count = sum(p.numel() for p in network.parameters())
-    lines.append(row("the weights that ship", judge("shipped", dataset, given.work), count))
+    lines.append(row("the weights that ship", judge("shipped", datasets, given.work), count))
     text = "\n".join(lines) + "\n"
     print(text)
     if given.save:

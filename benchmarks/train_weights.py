@@ -1,11 +1,12 @@
-"""Train the two-level network that ships with the package, and judge it on patients it never saw.
+"""Train the networks that ship with the package, and judge them on patients they never saw.
 
     python benchmarks/train_weights.py RUN_FOLDER [--minutes N]     train, or go on training
     python benchmarks/train_weights.py RUN_FOLDER --test            judge the weights of the folder
-    python benchmarks/train_weights.py RUN_FOLDER --release FILE    judge them, and write them with their card
+    python benchmarks/train_weights.py RUN_FOLDER --release FOLDER  judge them, and write them with their card
 
 Real anatomy and real motion are read from ``LUNGMORPH_DATA`` (or ``../shared/data``). The split is by
-patient and by motion: what the network is judged on, it was never shown.
+patient and by motion: what the network is judged on, it was never shown. The three levels begin with the two that ship
+(``--start``), the third as a copy of the second; every output counts, so the first two alone are the network with two levels.
 """
 
 from __future__ import annotations
@@ -16,15 +17,27 @@ import logging
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from lungmorph.files import read_image
-from lungmorph.networks import load_model, save_model, two_level
+from lungmorph.networks import (
+    MultiLevel,
+    MultiLevelConfig,
+    RegistrationNetwork,
+    load_model,
+    save_model,
+    two_level,
+)
 from lungmorph.registration.lungs import lung_mask
 from lungmorph.simulate import Anatomy, Motion, TrainingPairs, load_motion, real_anatomy
 from lungmorph.training import DeviceConfig, LossWeights, StageConfig, TrainingConfig, evaluate, run
 from splits import ANATOMIES, MOTIONS, data_folder
 
 SPACING = 4.0
+SCHEME = (
+    "level 1 alone; level 2 with level 1 frozen; both joined (1,824 steps); level 3, begun as a copy of level 2, with "
+    "both frozen; all joined, the output of each counting"
+)
 
 SEEDS = {"train": 1, "validation": 1001, "test": 2001}
 
@@ -57,58 +70,56 @@ def pairs(split: str, procedural: float = 0.5, **options: object) -> TrainingPai
     )
 
 
-def config() -> TrainingConfig:
-    return TrainingConfig(
-        model=two_level(SPACING),
-        loss=LossWeights(lncc=0.0, diffusion=0.3, displacement=0.3, jacobian=0.0),
-        stages=(
-            StageConfig(
-                name="level 1",
-                levels=1,
-                output_weights=(1.0,),
-                max_steps=16_000,
-                max_minutes=11,
-                learning_rate=1e-3,
-                patience=None,
-                watch="error",
-            ),
-            StageConfig(
-                name="level 2",
-                levels=2,
-                frozen=(0,),
-                output_weights=(0.0, 1.0),
-                max_steps=8_000,
-                max_minutes=20,
-                learning_rate=1e-3,
-                patience=None,
-                watch="error",
-            ),
-            StageConfig(
-                name="joint",
-                levels=2,
-                output_weights=(0.3, 1.0),
-                max_steps=8_000,
-                max_minutes=14,
-                learning_rate=4e-4,
-                patience=None,
-                watch="error",
-            ),
+def config(start: str) -> TrainingConfig:
+    """The third level alone, then all three."""
+    two = two_level(SPACING)
+    stages = (
+        StageConfig(
+            name="level 3",
+            levels=3,
+            frozen=(0, 1),
+            max_steps=20_000,
+            max_minutes=12,
+            learning_rate=5e-4,
+            patience=None,
+            watch="error",
         ),
-        loss_at="full",
+        StageConfig(
+            name="joint",
+            levels=3,
+            output_weights=(0.3, 0.6, 1.0),
+            max_steps=40_000,
+            max_minutes=78,
+            learning_rate=6e-4,
+            patience=None,
+            watch="error",
+        ),
+    )
+    return TrainingConfig(
+        model=MultiLevelConfig(spacing_mm=SPACING, levels=(*two.levels, two.levels[-1])),
+        init=start,
+        loss=LossWeights(lncc=0.0, diffusion=0.3, displacement=0.3, jacobian=0.0),
+        stages=stages,
         device=DeviceConfig(accelerator="cpu"),
-        validate_every=150,
-        workers=1,
+        validate_every=200,
+        workers=0,
+        tensorboard=False,
     )
 
 
-def test(weights: str, count: int) -> dict[str, object]:
+def levels_of(network: nn.Module) -> list[nn.Module]:
+    """Its levels, coarse first."""
+    assert isinstance(network, MultiLevel)
+    return list(network.levels)
+
+
+def test(network: RegistrationNetwork, count: int) -> dict[str, object]:
     """Mean error over the lung before and after, on real anatomy and on invented, both unseen."""
-    network, _, _ = load_model(weights)
     out: dict[str, object] = {}
     for name, procedural in (("real anatomy", 0.0), ("invented anatomy", 1.0)):
         source = pairs("test", procedural, pool=count)
         cases = [source.pair(step) for step in range(count)]
-        for levels in (1, 2):
+        for levels in range(1, len(levels_of(network)) + 1):
             found = evaluate(network, cases, levels=levels)
             assert found.error_mm is not None
             assert found.start_mm is not None
@@ -121,27 +132,31 @@ def test(weights: str, count: int) -> dict[str, object]:
     return out
 
 
-def release(weights: Path, out: str) -> None:
-    network, model_config, trained = load_model(weights)
+def release(weights: Path, folder: Path) -> None:
+    """Two files: all levels, and the first two."""
+    network, whole, trained = load_model(weights)
+    assert isinstance(whole, MultiLevelConfig)
     card = {
-        "name": "two-level",
         "what": "coarse displacement between two pre-aligned chest CTs of one patient",
         "data": {
             "real anatomy": ANATOMIES["train"],
             "real motion": "keypoints 1-12 and COPDgene landmarks 1-3 of the development data",
             "invented": "procedural thorax, breathing and random motion (lungmorph.simulate)",
         },
-        "scheme": "level 1 alone; level 2 with level 1 frozen; both joined",
-        "loss": config().loss.model_dump(),
+        "scheme": SCHEME,
+        "loss": config("").loss.model_dump(),
         "training": trained["training"],
-        "unseen patients and motions, network alone, mean error over the lung": test(
-            str(weights), 24
-        ),
+        "unseen patients and motions, network alone, mean error over the lung": test(network, 24),
         "limits": "lungs of adults; affine pre-alignment first; research use, not a medical device",
         "licence": "Apache-2.0",
     }
-    save_model(network, model_config, card, out, dtype=torch.float16)
     print(json.dumps(card, indent=2))
+    for count, name in ((2, "two-level"), (3, "three-level")):
+        part = whole.model_copy(update={"levels": whole.levels[:count]})
+        prefix = MultiLevel(part)
+        prefix.load_state_dict(network.state_dict(), strict=count == len(whole.levels))
+        file = folder / f"{name}.safetensors"
+        save_model(prefix, part, {"name": name, **card}, file, dtype=torch.float16)
 
 
 def main() -> None:
@@ -149,7 +164,8 @@ def main() -> None:
     parser.add_argument("folder")
     parser.add_argument("--minutes", type=float, default=None)
     parser.add_argument("--test", action="store_true", help="only judge the weights of the folder")
-    parser.add_argument("--release", help="file to write the judged weights to, with their card")
+    parser.add_argument("--release", type=Path, help="folder for the judged weights")
+    parser.add_argument("--start", default="two-level", help="weights of the first two levels")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -162,7 +178,7 @@ def main() -> None:
         held_out = pairs("validation", 1.0, pool=12)
         validation = [held_out.pair(step) for step in range(12)]
         result = run(
-            config(),
+            config(options.start),
             pairs("train"),
             validation,
             options.folder,
@@ -171,7 +187,7 @@ def main() -> None:
         print(f"{result.steps} steps, finished: {result.finished}")
         if not result.finished:
             return
-    print(json.dumps(test(str(weights), 24), indent=2))
+    print(json.dumps(test(load_model(weights)[0], 24), indent=2))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ METRICS: dict[str, Any] = {
     "similarity": {"ncc_prealigned": 0.5, "ncc_after": 0.95},
     "folding": {"voxels": 0, "percent": 0.0, "min": 0.4, "max": 1.9},
     "inverse_residual_mm": {"mean": 0.05, "p95": 0.1, "max": 0.3},
-    "displacement_mm": {"mean": 4.0, "max": 9.0},
+    "beyond_prealigned_mm": {"mean": 4.0, "max": 9.0},
 }
 
 
@@ -49,9 +49,11 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     def register(fixed: object, moving: object, **options: Any) -> SimpleNamespace:
         calls.append(SimpleNamespace(fixed=fixed, moving=moving, **options))
 
-        def save(folder: Path, overwrite: bool, report: bool) -> None:
+        def save(folder: Path, overwrite: bool, report: bool) -> SimpleNamespace | None:
             folder.mkdir()
             (folder / "metrics.json").write_text("{}")
+            verdict = SimpleNamespace(verdict="fail", why=["folded [much]"])
+            return SimpleNamespace(verdict=verdict) if report else None
 
         return SimpleNamespace(
             metrics=METRICS, seconds={"read": 1.0}, summary=lambda: METRICS, save=save
@@ -134,6 +136,16 @@ def test_an_interruption_leaves_nothing(
 
 
 # ---------------------------------------------------------------- register
+
+
+@pytest.mark.usefixtures("registered")
+def test_register_says_the_verdict_and_why(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("register", "f.nii", "m.nii", "-o", tmp_path / "judged")
+    assert code == 0
+    assert "verdict: fail\n  folded [much]\n" in out
+    code, out, _ = run("register", "f.nii", "m.nii", "-o", tmp_path / "plain", "--no-report")
+    assert code == 0
+    assert "verdict:" not in out
 
 
 def test_register_hands_every_option_on(

@@ -62,6 +62,21 @@ def test_simpleitk_warping_moving_by_the_truth_gives_fixed(patient, field):
     assert float((warped - pair.fixed.data)[seen].abs().max()) < 0.5
 
 
+def test_beyond_the_anatomy_a_scan_shows_air_and_no_lungs(patient, field):
+    # turned against the anatomy, and reaching beyond it above, below and at one side
+    turn = tuple(map(tuple, off_axis().linear))
+    grid = Grid((75, 60, 90), (4.1, 4.3, 4.2), (-140.0, -110.0, -190.0), turn)
+    pair = simulate_pair(patient, field, 1, noise_hu=0.0, blur_mm=0.0, fixed_grid=grid)
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.size), indexing="ij"), axis=-1)
+    points = grid.to_world(index.reshape(-1, 3))
+    beyond = torch.from_numpy(~GRID.contains(points)).reshape(grid.size).permute(2, 1, 0)
+    assert 0.2 < float(beyond.float().mean()) < 0.8
+    assert bool((pair.fixed.data[beyond] == -1000.0).all())
+    assert not bool(pair.fixed_lungs.data[beyond].any())
+    # and within, lungs reach to the very border of what is held: the border cuts through them
+    assert bool(pair.fixed_lungs.data[~beyond].any())
+
+
 def test_landmarks_follow_the_truth_and_lie_on_vessels_in_the_lung(patient, field):
     pair = simulate_pair(patient, field, 2, offset=off_axis())
     assert len(pair.fixed_landmarks) > 60

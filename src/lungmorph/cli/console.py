@@ -7,11 +7,18 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from ..quality.checks import Verdict
+
+#: How verdicts are coloured.
+TONES = {"pass": "green", "review": "yellow", "fail": "red", "not computed": "dim"}
 
 
 def stderr() -> Console:
@@ -27,6 +34,14 @@ def stdout() -> Console:
 def print_json(value: Any) -> None:
     """A result for machines: JSON alone, without colours or folding of lines."""
     print(json.dumps(value, indent=2))
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Pass, review or fail, and why, a reason a line."""
+    console = stdout()
+    console.print(f"verdict: [bold {TONES[verdict.verdict]}]{verdict.verdict}[/]")
+    for line in verdict.why:
+        console.print(f"  {escape(line)}")
 
 
 def show_steps(verbose: bool) -> None:

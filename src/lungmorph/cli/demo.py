@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from .console import print_json, progress_bar, stdout, table, use_threads
+from .console import print_json, print_verdict, progress_bar, stdout, table, use_threads
 from .register import make_sure_of, rows
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def demo(
             write_landmark_pairs(
                 pair.fixed_landmarks, pair.moving_landmarks, folder / "landmarks.csv"
             )
-            result.save(folder / "registration")
+            found = result.save(folder / "registration")
             # marks the folder as a result, which --overwrite may replace
             (folder / "metrics.json").write_text(json.dumps(result.summary(), indent=2) + "\n")
     if as_json:
@@ -80,6 +80,8 @@ def demo(
     count = len(pair.fixed_landmarks)
     console.print(f"A simulated breath (seed {seed}), its motion known at {count} vessel points:")
     console.print(table(rows(result.metrics), ("", "as given", "pre-aligned", "after")))
+    if found:
+        print_verdict(found.verdict)
     where = escape(str(output))
     console.print(
         f"{sum(result.seconds.values()):.1f} s for the registration, written to [bold]{where}[/]."

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from .console import print_json, progress_bar, stdout, table, use_threads
+from .console import TONES, print_json, print_verdict, progress_bar, stdout, table, use_threads
 from .register import make_sure_of, scan
 
 if TYPE_CHECKING:
     from ..quality import Assessment
-
-_TONES = {"pass": "green", "review": "yellow", "fail": "red", "not computed": "dim"}
 
 
 def quality(
@@ -112,15 +110,11 @@ def quality(
 
 def show(found: Assessment) -> None:
     """Verdict, reasons and the table of checks."""
-    console = stdout()
-    verdict = found.verdict
-    console.print(f"verdict: [bold {_TONES[verdict.verdict]}]{verdict.verdict}[/]")
-    for line in verdict.why:
-        console.print(f"  {escape(line)}")
+    print_verdict(found.verdict)
     rows = []
-    for check in verdict.checks:
+    for check in found.verdict.checks:
         unit = f" {check.unit}" if check.unit else ""
         value = "" if check.value is None else f"{check.value:.3g}{unit}"
-        tone = _TONES[check.verdict]
+        tone = TONES[check.verdict]
         rows.append((check.title, value, f"{check.limit:.3g}{unit}", f"[{tone}]{check.verdict}[/]"))
-    console.print(table(rows, ("", "found", "passes", "verdict")))
+    stdout().print(table(rows, ("", "found", "passes", "verdict")))

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from ..errors import InputError
-from .console import print_json, progress_bar, show_steps, stdout, table, use_threads
+from .console import print_json, print_verdict, progress_bar, show_steps, stdout, table, use_threads
 
 if TYPE_CHECKING:
     from ..space import Landmarks, Volume
@@ -136,12 +136,14 @@ def register(
         )
         if progress:
             progress("write", 1.0)
-        result.save(output, overwrite=overwrite, report=report)
+        found = result.save(output, overwrite=overwrite, report=report)
     if as_json:
         print_json(result.summary())
         return
     console = stdout()
     console.print(table(rows(result.metrics), ("", "as given", "pre-aligned", "after")))
+    if found:
+        print_verdict(found.verdict)
     console.print(
         f"{sum(result.seconds.values()):.1f} s, written to [bold]{escape(str(output))}[/]:"
     )
@@ -152,10 +154,10 @@ def register(
 def rows(metrics: dict[str, Any]) -> list[tuple[str, ...]]:
     """What the short table at the end says, from ``Registration.metrics``.
 
-    All in the lungs; the displacement is what the pre-alignment does not do.
+    All in the lungs.
     """
     lungs, similar, folding = metrics["lungs"], metrics["similarity"], metrics["folding"]
-    back, length = metrics["inverse_residual_mm"], metrics["displacement_mm"]
+    back, length = metrics["inverse_residual_mm"], metrics["beyond_prealigned_mm"]
     made = []
     if marks := metrics.get("landmarks"):
         states = [marks[state] for state in ("before", "prealigned", "after")]
@@ -167,7 +169,7 @@ def rows(metrics: dict[str, Any]) -> list[tuple[str, ...]]:
         medians = (f"{state['continuous']['median']:.2f}" for state in states)
         made.append(("  median", *medians))
     after = {
-        "displacement, mm": f"{length['mean']:.1f} (max {length['max']:.1f})",
+        "beyond the pre-alignment, mm": f"{length['mean']:.1f} (max {length['max']:.1f})",
         "inverse misses by, mm": f"{back['mean']:.2f} (95 % {back['p95']:.2f})",
         "folded voxels": f"{folding['voxels']} ({folding['percent']:.2g} %)",
         "Jacobian": f"{folding['min']:.2f} to {folding['max']:.2f}",

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
 from ..space.grid import Float
 
 AIR_HU = -1024.0
+
+if TYPE_CHECKING:
+    from ..quality import Assessment
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Registration:
                 "p95": float(np.percentile(miss, 95)),
                 "max": float(miss.max()),
             },
-            "displacement_mm": {"mean": float(length.mean()), "max": float(length.max())},
+            "beyond_prealigned_mm": {"mean": float(length.mean()), "max": float(length.max())},
         }
         if self.landmarks is not None:
             fixed, moving = self.landmarks
@@ -112,13 +115,18 @@ class Registration:
             }
         return found
 
-    def save(self, folder: str | Path, overwrite: bool = False, report: bool = True) -> Path:
+    def save(
+        self, folder: str | Path, overwrite: bool = False, report: bool = True
+    ) -> Assessment | None:
         """Write transform, images, figures and picture into ``folder``, whole or not at all.
 
         Args:
             folder: to make.
             overwrite: replace an earlier result.
             report: judge it as well, and write ``quality.json`` and ``report.html``.
+
+        Returns:
+            What was found in judging it.
 
         Raises:
             InputError: the folder exists and ``overwrite`` is False.
@@ -133,10 +141,9 @@ class Registration:
             write_image(self.warped, part / "warped.nii.gz")
             write_image(self.jacobian, part / "jacobian.nii.gz")
             draw(self, part / "overview.png")
-            if report:
-                write_quality(self, part)
+            found = write_quality(self, part) if report else None
             (part / "metrics.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
-        return Path(folder)
+        return found
 
     def summary(self) -> dict[str, Any]:
         """Metrics, settings and times: what ``metrics.json`` holds."""

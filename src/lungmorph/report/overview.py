@@ -153,7 +153,7 @@ def pair_title(settings: dict[str, Any]) -> str:
     short = [Path(name).name if "/" in name else name for name in names]
     if short[0] == short[1]:
         short = ["/".join(Path(name).parts[-2:]) for name in names]
-    return f"{_cut(short[1])}  →  {_cut(short[0])}"
+    return f"{_cut(short[1])} onto {_cut(short[0])}"
 
 
 def _headline(result: Registration) -> str:

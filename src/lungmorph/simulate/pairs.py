@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,10 @@ class SimulatedPair:
     truth: DisplacementField
     fixed_landmarks: Landmarks
     moving_landmarks: Landmarks
+
+
+#: A scan cannot show what the anatomy does not hold: air.
+NOTHING_HU = -1000.0
 
 
 def simulate_pair(
@@ -79,10 +83,7 @@ def simulate_pair(
 
     points = world_points(target, device=here.data.device)
     if fixed_grid is not None:
-        # a scanner cannot show what the anatomy does not hold: air
-        held = torch.from_numpy(anatomy.ct.grid.contains(points.cpu().numpy())).to(points.device)
-        air = torch.where(held, fixed.ct.data, torch.full_like(fixed.ct.data, -1000.0))
-        fixed = replace(fixed, ct=Volume(air, target))
+        fixed = _cut(fixed, anatomy.ct.grid, points)
     mapped = points + here.data.movedim(0, -1)
     truth = (matrix_times_points(offset.matrix, mapped) - points).movedim(-1, 0).contiguous()
     moving, moving_lungs = anatomy.ct, anatomy.lungs
@@ -91,7 +92,7 @@ def simulate_pair(
         moving, moving_lungs = moving.resample(part), moving_lungs.resample(part)
     moving, moving_lungs = (_carried(v, offset) for v in (moving, moving_lungs))
     if moving_grid is not None:
-        moving = moving.resample(moving_grid, fill=-1000.0)  # air, likewise
+        moving = moving.resample(moving_grid, fill=NOTHING_HU)
         moving_lungs = moving_lungs.resample(moving_grid)
 
     field = DisplacementField(truth, target)
@@ -181,6 +182,13 @@ def vessel_points(image: Volume, lungs: Volume, draw: Draw, count: int) -> Landm
 def density_of(displacement: Tensor, spacing: tuple[float, float, float]) -> Tensor:
     """det J (D, H, W) of a field (3, D, H, W) in mm on a grid along the world's axes."""
     return jacobian_determinant(displacement[None], spacing)[0, 0]
+
+
+def _cut(fixed: Anatomy, held: Grid, points: Tensor) -> Anatomy:
+    """The fixed scan (at ``points``) without what was continued beyond the anatomy's grid."""
+    inside = torch.from_numpy(held.contains(points.cpu().numpy())).to(points.device)
+    hu = torch.where(inside, fixed.ct.data, torch.full_like(fixed.ct.data, NOTHING_HU))
+    return Anatomy(Volume(hu, fixed.ct.grid), Volume(fixed.lungs.data & inside, fixed.lungs.grid))
 
 
 def _carried(volume: Volume, offset: Affine) -> Volume:

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from ..errors import InputError
-from ..networks import MultiLevelConfig, RegistrationNetwork, build, load_model
+from ..networks import MultiLevel, MultiLevelConfig, RegistrationNetwork, build, load_model
 from .config import TrainingConfig
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 def first_network(config: TrainingConfig) -> RegistrationNetwork:
     """A network with fresh weights, or with those of ``config.init`` as far as they go.
 
-    Levels after the last one of ``init`` begin fresh.
+    A level after the last one of ``init`` begins as a copy of that, if it is built alike: what finds a
+    rest of the motion can find the rest of the rest. Otherwise it begins fresh.
 
     Raises:
         InputError: ``init`` is no weights file, or one of another architecture.
@@ -30,10 +31,13 @@ def first_network(config: TrainingConfig) -> RegistrationNetwork:
         for index in range(count):
             _same(config.init, f"model.levels.{index}", mine.levels[index], theirs.levels[index])
         _same(config.init, "model.combine", mine.combine, theirs.combine)
-        levels = {f"levels.{index}." for index in range(count)}
-        taken = {k: v for k, v in given.state_dict().items() if k[: k.index(".", 7) + 1] in levels}
-        network.load_state_dict(taken, strict=False)
-        log.info("%d of %d levels begin with %s", count, len(mine.levels), config.init)
+        assert isinstance(network, MultiLevel)
+        assert isinstance(given, MultiLevel)
+        for index, level in enumerate(network.levels):
+            source = min(index, count - 1)
+            if mine.levels[index] == theirs.levels[source]:
+                level.load_state_dict(given.levels[source].state_dict())
+                log.info("level %d begins as level %d of %s", index + 1, source + 1, config.init)
         return network
     one, two = (c.model_dump(exclude={"spacing_mm", "window_hu"}) for c in (mine, theirs))
     _same(config.init, "model", one, two)
