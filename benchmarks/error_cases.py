@@ -28,9 +28,9 @@ from lungmorph.evaluation.methods import PairFiles, rival_methods
 from lungmorph.files import read_image, read_transform, replacing, write_image
 from lungmorph.ops import length
 from lungmorph.quality.error_features import error_features, error_lattice
-from lungmorph.registration.backward import register_back
 from lungmorph.registration.lungs import lung_mask
 from lungmorph.registration.prepare import Prepared, prepare
+from lungmorph.registration.witnesses import Witnesses, register_witnesses
 from lungmorph.simulate import (
     Anatomy,
     Breath,
@@ -91,7 +91,7 @@ def keep(
     pair: Prepared,
     truth: Transform,
     attempt: Transform,
-    backward: Transform,
+    witnesses: Witnesses,
 ) -> None:
     """Write features and true error of an attempt as one safetensors file."""
     features, lungs, grid = error_features(
@@ -99,7 +99,7 @@ def keep(
         pair.moving,
         pair.fixed_lungs,
         attempt,
-        backward,
+        witnesses,
         error_lattice(pair.fixed_lungs),
     )
     points = world_points(grid)
@@ -126,13 +126,13 @@ def make(split: str, number: int, folder: Path, rivals: list[str], python: str) 
     pair = prepare(
         simulation.fixed, simulation.moving, simulation.fixed_lungs, simulation.moving_lungs
     )
-    backward = register_back(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
+    witnesses = register_witnesses(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
     made = Attempts(pair, simulation.truth, FIRST_SEED[split] + number)
     for name in attempts:
         if name in Attempts.names:
-            keep(folder, name, pair, simulation.truth, made.make(name), backward)
+            keep(folder, name, pair, simulation.truth, made.make(name), witnesses)
     for name, attempt in others(simulation, [n for n in attempts if n in rivals], python):
-        keep(folder, name, pair, simulation.truth, attempt, backward)
+        keep(folder, name, pair, simulation.truth, attempt, witnesses)
     return attempts
 
 

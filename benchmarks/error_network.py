@@ -25,12 +25,12 @@ from error_tables import BALL_MM, PLANTED_MM, POINTS, RIM_MM, Float, Judged, Pla
 from lungmorph.evaluation.records import file_name
 from lungmorph.files import read_image, read_transform
 from lungmorph.ops import length
-from lungmorph.quality.error_features import CHANNELS, error_features, error_lattice
+from lungmorph.quality.error_features import CHANNELS, error_features, error_lattice, missed_mm
 from lungmorph.quality.error_network import ErrorNetwork, expected_mm, probability_over
 from lungmorph.quality.error_weights import load_error_network
 from lungmorph.quality.predict import predict_error
-from lungmorph.registration.backward import register_back
 from lungmorph.registration.prepare import Prepared, prepare
+from lungmorph.registration.witnesses import Witnesses, register_witnesses
 from lungmorph.space import DisplacementField, Grid, Transform
 from lungmorph.space.sampling import world_points
 from splits import ANATOMIES, data_folder
@@ -58,10 +58,13 @@ def _case(
 ) -> tuple[list[Judged], Planted]:
     truth = make(recipe, data_folder()).truth
     pair = prepare(read_image(files / "fixed.nii.gz"), read_image(files / "moving.nii.gz"))
-    backward = register_back(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
+    witnesses = register_witnesses(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
     grid = error_lattice(pair.fixed_lungs)
     points = world_points(grid)
-    known = torch.from_numpy(truth.covers(points.numpy()))
+    there = truth.map_points(points).reshape(-1, 3).numpy()
+    # where the lung leaves the moving scan there is nothing to match
+    shown = torch.from_numpy(pair.moving.grid.contains(there)).reshape(points.shape[:-1])
+    known = torch.from_numpy(truth.covers(points.numpy())) & shown
     draw = np.random.default_rng(0)
     found = []
     for path in methods:
@@ -70,7 +73,7 @@ def _case(
         transform = read_transform(file)
         begin = time.perf_counter()
         features, lungs, _ = error_features(
-            pair.fixed, pair.moving, pair.fixed_lungs, transform, backward, grid
+            pair.fixed, pair.moving, pair.fixed_lungs, transform, witnesses, grid
         )
         mean, spread = network.predict(features)
         seconds = time.perf_counter() - begin
@@ -95,15 +98,15 @@ def _case(
                 at(probability_over(2.0, mean, spread)),
                 at(probability_over(5.0, mean, spread)),
                 alone,
-                at(features[CHANNELS.index("way back")]),
+                at(missed_mm(points, transform.map_points(points), Witnesses(witnesses.back))),
                 at(features[CHANNELS.index("difference")]),
             )
         )
-    return found, _planted(recipe, pair, truth, backward, network)
+    return found, _planted(recipe, pair, truth, witnesses, network)
 
 
 def _planted(
-    recipe: Recipe, pair: Prepared, truth: Transform, backward: Transform, network: ErrorNetwork
+    recipe: Recipe, pair: Prepared, truth: Transform, witnesses: Witnesses, network: ErrorNetwork
 ) -> Planted:
     low, high = pair.fixed.grid.bounds()
     perfect = truth.displacement_on(Grid.covering(low, high, 2.0, margin=2.0))
@@ -117,7 +120,7 @@ def _planted(
     off = torch.as_tensor(aim).float()[:, None, None, None] * share
     wrong = DisplacementField(perfect.data + off, perfect.grid)
     calm, alarmed = (
-        predict_error(network, pair.fixed, pair.moving, pair.fixed_lungs, transform, backward)
+        predict_error(network, pair.fixed, pair.moving, pair.fixed_lungs, transform, witnesses)
         for transform in (perfect, wrong)
     )
     away = [float(np.linalg.norm(np.array(place.at) - spot)) for place in alarmed.places]

@@ -157,7 +157,7 @@ def section(found: list[Judged], planted: list[Planted], command: str) -> str:
         "error of the probabilities. Rank: Spearman correlation of predicted and true mean error of registrations.",
         "",
         f"Seconds of the features and the network, with {torch.get_num_threads()} threads: median {np.median(seconds):.1f}, at most "
-        f"{seconds.max():.1f}. The way back takes longer and is made once a pair.",
+        f"{seconds.max():.1f}. The two other registrations that it goes by take longer, and are made once a pair.",
         *planted_rows(planted),
     ]
     return "\n".join(lines) + "\n"

@@ -104,7 +104,7 @@ def test_a_fold_is_found_in_its_region(stretched):
     assert any("left upper" in why for why in found.verdict.why)
 
 
-def predicted(left_mm: float) -> PredictedError:
+def predicted(left_mm: float, left_shown: bool = True) -> PredictedError:
     """An error in the patient's left half alone, on a lattice of its own."""
     lattice = Grid.covering(*GRID.bounds(), 4.0)
     k, j, i = np.meshgrid(*(np.arange(n) for n in lattice.shape), indexing="ij")
@@ -117,7 +117,8 @@ def predicted(left_mm: float) -> PredictedError:
     )
     lungs = torch.from_numpy(inside < 1)
     spread = torch.full(lattice.shape, 0.3)
-    return PredictedError((error + OFFSET_MM).log(), spread, lungs, lattice)
+    shown = ~left | left_shown
+    return PredictedError((error + OFFSET_MM).log(), spread, lungs, shown, lattice)
 
 
 def test_a_predicted_error_counts(stretched):
@@ -135,6 +136,19 @@ def test_a_predicted_error_counts(stretched):
     assert told["places"][0]["ml"] == pytest.approx(left_ml, rel=0.03)
     check = next(c for c in found.verdict.checks if c.name == "wrong_place_ml")
     assert (check.value, check.verdict) == (told["places"][0]["ml"], "fail")
+
+
+def test_what_the_moving_scan_does_not_show_is_told_apart(stretched):
+    volumes, masks, transform, _ = stretched
+    found = assess(*volumes, *masks, transform, predicted=predicted(9.0, left_shown=False))
+    told = found.as_dict()["predicted"]
+    assert told["places"] == []
+    assert told["p95_mm"] == pytest.approx(0, abs=1e-5)
+    assert told["not_shown_percent"] == pytest.approx(100 * 40 / (40 + 45), abs=2)
+    check = next(c for c in found.verdict.checks if c.name == "not_shown_percent")
+    assert check.verdict == "fail"
+    assert "Lung that the moving scan does not show" in check.why
+    assert found.regions["right lower"]["predicted_mm"]["p95"] == pytest.approx(0, abs=1e-5)
 
 
 def test_a_small_predicted_error_passes(stretched):

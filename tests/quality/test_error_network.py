@@ -19,6 +19,7 @@ from lungmorph.quality.error_network import (
     probability_over,
 )
 from lungmorph.quality.error_weights import load_error_network, save_error_network
+from lungmorph.registration.witnesses import Witnesses
 from lungmorph.space import Affine, DisplacementField, Grid, Volume
 
 #: Of two scanners: both oblique, anisotropic, in frames of their own.
@@ -63,7 +64,7 @@ def test_features_of_the_right_mapping_and_of_a_wrong_one(pair):
     fixed, moving, lungs = pair
     grid = error_lattice(lungs)
     assert grid.spacing == (SPACING_MM,) * 3
-    back = shifted(-SHIFT)
+    back = Witnesses(shifted(-SHIFT))
     right, inside, _ = error_features(fixed, moving, lungs, shifted(SHIFT), back)
     assert right.shape == (len(CHANNELS), *grid.shape)
     assert float(channel(right, "way back")[inside].max()) < 1e-3
@@ -84,10 +85,27 @@ def test_features_of_the_right_mapping_and_of_a_wrong_one(pair):
 def test_the_way_back_tells_direction_and_stretch(pair):
     fixed, moving, lungs = pair
     stretch = Affine.from_parts(np.diag([1.1, 1.0, 0.9]), SHIFT)
-    features, inside, _ = error_features(fixed, moving, lungs, stretch, stretch.inverse())
+    features, inside, _ = error_features(
+        fixed, moving, lungs, stretch, Witnesses(stretch.inverse())
+    )
     assert float(channel(features, "way back")[inside].max()) < 1e-2
     change = channel(features, "volume change")[inside]
     assert float(change.median()) == pytest.approx(np.log(0.99), abs=1e-3)
+
+
+def test_a_place_that_one_witness_disputes_is_hardly_missed(pair):
+    """The geometric mean of both: 8 mm off by the way back, 0.5 mm by the second way there, make 2 mm."""
+    fixed, moving, lungs = pair
+    back, there = shifted([8.0, 0, 0] - SHIFT), shifted(SHIFT + np.array([0, 0.3, 0.4]))
+    for witnesses, mm in (
+        (Witnesses(back), 8.0),
+        (Witnesses(back, there), 2.0),
+        (Witnesses(back, shifted(SHIFT + np.array([0, 8.0, 0]))), 8.0),
+        (Witnesses(shifted(-SHIFT), there), 0.0),
+    ):
+        features, inside, _ = error_features(fixed, moving, lungs, shifted(SHIFT), witnesses)
+        miss = channel(features, "way back")[inside].exp() - 1
+        assert float(miss.median()) == pytest.approx(mm, abs=0.01)
 
 
 def test_beyond_the_edge_of_the_way_back_nothing_is_known(pair):
@@ -97,7 +115,7 @@ def test_beyond_the_edge_of_the_way_back_nothing_is_known(pair):
         torch.from_numpy(-SHIFT).float()[:, None, None, None].expand(3, *small.shape).contiguous(),
         small,
     )
-    features, inside, _ = error_features(fixed, moving, lungs, shifted(SHIFT), back)
+    features, inside, _ = error_features(fixed, moving, lungs, shifted(SHIFT), Witnesses(back))
     miss = channel(features, "way back")[inside].exp() - 1
     assert float(miss.max()) == pytest.approx(20.0, abs=1e-2)
     assert 0.02 < float((miss < 0.1).float().mean()) < 0.5

@@ -77,6 +77,7 @@ def report(small_pair: SimulatedPair) -> Report:
         (error + OFFSET_MM).log(),
         torch.full(lattice.shape, 0.3),
         pair.fixed_lungs.resample(lattice).data > 0,
+        torch.ones(lattice.shape, dtype=torch.bool),
         lattice,
     )
     found = assess(

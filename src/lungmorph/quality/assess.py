@@ -99,8 +99,11 @@ def assess(
     parts = lung_regions(lungs)
     field = transform.displacement_on(grid)
     jacobian = field.jacobian()
-    error = predicted.within(predicted.mm, lungs) if predicted else None
-    regions = {name: _region(part, jacobian, error) for name, part in parts.items()}
+    error = predicted.within(predicted.mm, lungs).data.numpy() if predicted else None
+    judged = (
+        Volume(predicted.judged, predicted.grid).resample(grid).data.numpy() if predicted else None
+    )
+    regions = {name: _region(part, jacobian, error, judged) for name, part in parts.items()}
     checked = tolerances or load_tolerances()
     values, reasons = _values(figures, regions, predicted)
     if backward is not None and backward_is:
@@ -117,7 +120,12 @@ def assess(
     )
 
 
-def _region(part: NDArray[np.bool_], jacobian: Volume, predicted: Volume | None) -> dict[str, Any]:
+def _region(
+    part: NDArray[np.bool_],
+    jacobian: Volume,
+    predicted: NDArray[np.float32] | None,
+    judged: NDArray[np.bool_] | None,
+) -> dict[str, Any]:
     inside = torch.from_numpy(part)
     low, high = np.percentile(jacobian.data[inside].numpy(), (1, 99))
     found = asdict(folding(jacobian.data, inside))
@@ -126,8 +134,9 @@ def _region(part: NDArray[np.bool_], jacobian: Volume, predicted: Volume | None)
         "p99": float(high),
         "ml": part.sum() * jacobian.grid.voxel_volume / 1e3,
     }
-    if predicted is not None:
-        errors = predicted.data[inside].numpy()
+    if predicted is not None and judged is not None:
+        known = part & judged
+        errors = predicted[known if known.any() else part]
         found["predicted_mm"] = {
             "mean": float(errors.mean()),
             "p95": float(np.percentile(errors, 95)),
@@ -159,13 +168,15 @@ def _values(
         "folded_percent": figures["folding"]["percent"],
         "jacobian_low": regions[lowest]["p1"],
         "jacobian_high": regions[highest]["p99"],
+        "not_shown_percent": told["not_shown_percent"] if told else None,
         "outside_percent": figures["folding"]["outside_field_percent"],
     }
     reasons = {"jacobian_low": lowest, "jacobian_high": highest}
     if not marks:
         reasons["landmark_error_mm"] = reasons["landmark_p95_mm"] = "no landmarks were given"
     if predicted is None:
-        reasons["predicted_error_mm"] = reasons["wrong_place_ml"] = "it was not asked for"
+        for name in ("predicted_error_mm", "wrong_place_ml", "not_shown_percent"):
+            reasons[name] = "it was not asked for"
     if places:
         more = f", and {len(places) - 1} more" if len(places) > 1 else ""
         reasons["wrong_place_ml"] = f"at {_place(places[0]['at'])}{more}"

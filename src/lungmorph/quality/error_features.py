@@ -1,8 +1,9 @@
 """What can be seen of a registration's error without landmarks, voxel by voxel, on one coarse lattice.
 
-Two kinds of witness: what the images say (do fixed and warped scan agree here, is there structure that could tell?), and what
-the mapping says (does it come back by the independent way back, does it stretch as tissue does?). The way back can be wrong
-itself, and the images tell that too: do they agree where it ends?
+The images say something (do fixed and warped scan agree here, is there structure that could tell?), the mapping does (does it
+stretch as tissue does?), and two other registrations of the pair do: does the way back lead back, does the second way there
+lead to the same place? Each of them can be wrong itself. So a place that only one of them disputes is hardly in doubt, and
+the images are asked where the way back ends as well.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ops import box_mean, length, normalize_locally
+from ..ops import box_mean, normalize_locally
+from ..registration.witnesses import Witnesses
 from ..space import Grid, Transform, Volume
 from ..space.sampling import sample_world, world_points
 
@@ -26,6 +28,7 @@ RADII = (1, 3)
 #: Displacements that are not inverted are told apart up to here, mm.
 MOST_MM = 20.0
 
+#: "way back" is what the witnesses miss by, see :func:`missed_mm`.
 CHANNELS = (
     "fixed", "warped", "difference", "likeness, near", "likeness, wide", "contrast",
     "volume change", "way back", "way back, smoothed", "lungs", "likeness on the way back, near",
@@ -45,7 +48,7 @@ def error_features(
     moving: Volume,
     fixed_lungs: Volume,
     transform: Transform,
-    backward: Transform,
+    witnesses: Witnesses,
     grid: Grid | None = None,
 ) -> tuple[Tensor, Tensor, Grid]:
     """The channels that the error network sees.
@@ -54,7 +57,7 @@ def error_features(
         fixed, moving: CT, HU.
         fixed_lungs: mask, any grid.
         transform: to be judged, fixed to moving points, LPS mm.
-        backward: moving to fixed, from an independent registration of the swapped pair.
+        witnesses: other registrations of the pair.
         grid: the lattice; :func:`error_lattice` if None.
 
     Returns:
@@ -69,14 +72,13 @@ def error_features(
     start = world_points(grid)
     points = transform.map_points(start)
     warped = sample_world(coarse.data[None], coarse.grid, points)[0]
-    returned = backward.map_points(points)
+    returned = witnesses.back.map_points(points)
     ended = sample_world(still.data[None], still.grid, returned)[0]
     a, b, c = (hu.clamp(-1000, 200)[None, None] for hu in (seen, warped, ended))
     field = transform.displacement_on(grid)
     change = field.jacobian().data.clamp(0.1, 10).log()
-    miss = length((returned - start).movedim(-1, 0)[None])[0, 0]
-    known = torch.from_numpy(backward.covers(points.numpy()))
-    miss = torch.where(known, miss, torch.full_like(miss, MOST_MM)).clamp_max(MOST_MM)
+    miss = missed_mm(start, points, witnesses)
+    known = torch.from_numpy(witnesses.back.covers(points.numpy()))
     smoothed = box_mean(miss[None, None], 2)[0, 0]
     contrast = (box_mean(a * a, 2) - box_mean(a, 2).square()).clamp_min(0).sqrt()
     channels = [
@@ -92,6 +94,29 @@ def error_features(
         *(_likeness(b, c, radius) * known for radius in RADII),
     ]
     return torch.cat(channels, dim=1)[0], inside > 0.5, grid
+
+
+def missed_mm(start: Tensor, points: Tensor, witnesses: Witnesses) -> Tensor:
+    """By how much the witnesses contradict a mapping, mm.
+
+    Args:
+        start: places in the fixed scan, (..., 3), LPS mm.
+        points: where they are mapped to.
+        witnesses: the geometric mean of both is taken: it is large where both disagree, and small where either agrees.
+
+    Returns:
+        (...), at most ``MOST_MM``, which also stands where the way back begins beyond its scan.
+    """
+    known = torch.from_numpy(witnesses.back.covers(points.numpy()))
+    back = _apart(witnesses.back.map_points(points), start)
+    back = torch.where(known, back, torch.full_like(back, MOST_MM))
+    if witnesses.there is None:
+        return back
+    return (back * _apart(witnesses.there.map_points(start), points)).sqrt()
+
+
+def _apart(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).norm(dim=-1).clamp_max(MOST_MM)
 
 
 def _likeness(a: Tensor, b: Tensor, radius: int) -> Tensor:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from ..registration.witnesses import Witnesses
 from ..space import Grid, Transform, Volume
+from ..space.sampling import world_points
 from .error_features import error_features
 from .error_network import ErrorNetwork, expected_mm, probability_over
 
@@ -54,13 +56,21 @@ class PredictedError:
     Attributes:
         mean, spread: of log(error + offset), (D, H, W), see :mod:`.error_network`.
         lungs: bool (D, H, W).
+        shown: bool (D, H, W), what the transform carries to where the moving scan is: of the rest nothing can be said.
         grid: the lattice, along the world's axes.
     """
 
     mean: Tensor
     spread: Tensor
     lungs: Tensor
+    shown: Tensor
     grid: Grid
+
+    @cached_property
+    def judged(self) -> Tensor:
+        """Bool (D, H, W): the lungs, as far as the moving scan shows them (all of them where it shows nothing)."""
+        both = self.lungs & self.shown
+        return both if bool(both.any()) else self.lungs
 
     @property
     def mm(self) -> Volume:
@@ -80,7 +90,7 @@ class PredictedError:
     def wrong(self) -> Volume:
         """Bool on the lattice: where the error is probably over the first threshold."""
         probable = self.over(THRESHOLDS_MM[0]).data > 0.5
-        return Volume(probable & self.lungs, self.grid)
+        return Volume(probable & self.judged, self.grid)
 
     @cached_property
     def places(self) -> list[Place]:
@@ -100,11 +110,15 @@ class PredictedError:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """JSON-ready: figures over the lungs; ``over_2mm_percent`` is the registration-error index of the case."""
-        error = self.mm.data[self.lungs].numpy()
+        """JSON-ready: figures over what is judged; ``over_2mm_percent`` is the registration-error index of the case.
+
+        ``not_shown_percent`` is the share of the lungs that the moving scan does not show.
+        """
+        error = self.mm.data[self.judged].numpy()
+        hidden = (self.lungs & ~self.shown).sum() / self.lungs.sum()
         shares = {
             f"over_{threshold:g}mm_percent": 100
-            * float(self.over(threshold).data[self.lungs].mean())
+            * float(self.over(threshold).data[self.judged].mean())
             for threshold in THRESHOLDS_MM
         }
         return {
@@ -113,6 +127,7 @@ class PredictedError:
             "p95_mm": float(np.percentile(error, 95)),
             "max_mm": float(error.max()),
             **shares,
+            "not_shown_percent": 100 * float(hidden),
             "places": [place.as_dict() for place in self.places],
         }
 
@@ -123,7 +138,7 @@ def predict_error(
     moving: Volume,
     fixed_lungs: Volume,
     transform: Transform,
-    backward: Transform,
+    witnesses: Witnesses,
 ) -> PredictedError:
     """How far wrong a transform probably is, everywhere in the lung.
 
@@ -132,12 +147,14 @@ def predict_error(
         fixed, moving: CT, HU.
         fixed_lungs: mask, any grid.
         transform: fixed to moving points, LPS mm, of any tool.
-        backward: moving to fixed, by :func:`lungmorph.registration.backward.register_back`: what the network was
-            trained with.
+        witnesses: by :func:`lungmorph.registration.witnesses.register_witnesses`; another's ways back may be coarser than
+            those that the network knows.
     """
-    features, lungs, grid = error_features(fixed, moving, fixed_lungs, transform, backward)
+    features, lungs, grid = error_features(fixed, moving, fixed_lungs, transform, witnesses)
     mean, spread = network.predict(features)
-    return PredictedError(mean, spread, lungs, grid)
+    there = transform.map_points(world_points(grid)).reshape(-1, 3).numpy()
+    shown = torch.from_numpy(moving.grid.contains(there)).reshape(lungs.shape)
+    return PredictedError(mean, spread, lungs, shown, grid)
 
 
 def _deepest(part: NDArray[np.bool_], box: tuple[slice, ...]) -> NDArray[np.float64]:

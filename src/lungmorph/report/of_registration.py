@@ -11,8 +11,8 @@ from ..files import replacing, write_image
 from ..quality import Assessment, assess
 from ..quality.error_weights import load_error_network
 from ..quality.predict import THRESHOLDS_MM, PredictedError, predict_error
-from ..registration.backward import BACK_MM, register_back
 from ..registration.result import Registration
+from ..registration.witnesses import WITNESS_MM, Witnesses, register_witnesses
 from ..space import Transform, Volume
 from .contents import Report
 from .overview import pair_title, start_of
@@ -20,14 +20,14 @@ from .page import write_report
 
 log = logging.getLogger(__name__)
 
-WAY_BACK = f"the way back is LungMorph's at {BACK_MM:g} mm"
+WAY_BACK = f"the way back is LungMorph's at {WITNESS_MM:g} mm"
 
 
 def write_quality(result: Registration, folder: Path) -> Assessment:
-    """Write what :func:`write_assessment` writes, and ``report.html``, into a folder. Registers the way back for it."""
+    """Write what :func:`write_assessment` writes, and ``report.html``, into a folder. Registers the pair twice more for it."""
     settings = result.settings
     begin = time.perf_counter()
-    backward = register_back(
+    witnesses = register_witnesses(
         result.fixed,
         result.moving,
         result.fixed_lungs,
@@ -36,16 +36,16 @@ def write_quality(result: Registration, folder: Path) -> Assessment:
         levels=0 if settings.get("model") is None else None,
         device=settings.get("device", "cpu"),
     )
-    log.info("way back: %.2f s", time.perf_counter() - begin)
+    log.info("witnesses: %.2f s", time.perf_counter() - begin)
     images = result.fixed, result.moving, result.fixed_lungs
     found = assess(
         *images,
         result.moving_lungs,
         result.transform,
         landmarks=result.landmarks,
-        backward=backward,
+        backward=witnesses.back,
         backward_is=WAY_BACK,
-        predicted=predicted(*images, result.transform, backward),
+        predicted=predicted(*images, result.transform, witnesses),
     )
     write_assessment(found, folder)
     write_report(report_of(result, found), folder / "report.html")
@@ -53,12 +53,12 @@ def write_quality(result: Registration, folder: Path) -> Assessment:
 
 
 def predicted(
-    fixed: Volume, moving: Volume, fixed_lungs: Volume, transform: Transform, backward: Transform
+    fixed: Volume, moving: Volume, fixed_lungs: Volume, transform: Transform, witnesses: Witnesses
 ) -> PredictedError:
     """The error as the network that ships predicts it; see :func:`lungmorph.quality.predict.predict_error`."""
     begin = time.perf_counter()
     network, _ = load_error_network()
-    found = predict_error(network, fixed, moving, fixed_lungs, transform, backward)
+    found = predict_error(network, fixed, moving, fixed_lungs, transform, witnesses)
     log.info("predicted error: %.2f s", time.perf_counter() - begin)
     return found
 

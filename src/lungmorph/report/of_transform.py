@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..quality import Assessment, Tolerance, assess
-from ..registration.backward import register_back
 from ..registration.prepare import prepare
+from ..registration.witnesses import register_witnesses
 from ..space import Affine, Landmarks, Transform, Volume
 from .contents import Report
 from .of_registration import WAY_BACK, predicted, write_assessment
@@ -53,13 +53,13 @@ def write_quality_of(
     pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
     images = pair.fixed, pair.moving, pair.fixed_lungs
     # the error network knows LungMorph's way back and no other
-    own = register_back(*images, pair.moving_lungs)
+    own = register_witnesses(*images, pair.moving_lungs)
     found = assess(
         *images,
         pair.moving_lungs,
         transform,
         landmarks=landmarks,
-        backward=own if backward is None else backward,
+        backward=own.back if backward is None else backward,
         backward_is=WAY_BACK if backward is None else "the way back is the one given",
         predicted=predicted(*images, transform, own),
         tolerances=tolerances,

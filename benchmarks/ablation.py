@@ -1,0 +1,119 @@
+"""What each choice of the refinement is worth, on the development cases: the same registrations with one thing changed.
+
+    python benchmarks/ablation.py --work ablation [--only default,one-weight] [--cases dev-5,dev-9] [--save ablation/table.md]
+
+Mean landmark error in mm. These cases may be looked at while LungMorph is being changed; what is reported elsewhere is
+measured on others. What is there is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from statistics import mean
+
+import torch
+
+from cases import write_dataset
+from lungmorph.files import read_landmark_pairs, replacing
+from lungmorph.registration import register
+from lungmorph.registration.presets import PRESETS, Preset
+from lungmorph.registration.refine import Scale
+
+DEFAULT = PRESETS["default"]
+
+
+def fine(**changes: object) -> Preset:
+    """The default with the two fine scales changed."""
+    return each(lambda scale: replace(scale, **changes) if scale.bending is None else scale)  # type: ignore[arg-type]
+
+
+def each(change: Callable[[Scale], Scale]) -> Preset:
+    """The default with all scales changed."""
+    return replace(DEFAULT, scales=tuple(map(change, DEFAULT.scales)))
+
+
+#: By name: what it is, the preset, and levels of the network (None: all).
+VARIANTS: dict[str, tuple[str, Preset, int | None]] = {
+    "default": ("as it is", DEFAULT, None),
+    "accurate": ("two lattices, averaged", PRESETS["accurate"], None),
+    "weight-3": ("one weight for all pairs and places, 3 mm²", fine(bending=3.0), None),
+    "weight-10": ("one weight for all pairs and places, 10 mm²", fine(bending=10.0), None),
+    "control-6": ("control points of the finest scale at 6 mm", fine(control=6.0), None),
+    "steps": ("twice the steps", each(lambda s: replace(s, steps=2 * s.steps)), None),
+    "windows": ("windows half as wide again", each(lambda s: replace(s, window=1.5 * s.window)), None),
+    "finer": ("one more lattice, 1 mm", replace(DEFAULT, scales=(*DEFAULT.scales, Scale(1.0, 8.0, 3.0, None, 3))), None),
+    "coarser": ("without the finest lattice", replace(DEFAULT, scales=DEFAULT.scales[:-1]), None),
+    "no-network": ("without the network", DEFAULT, 0),
+}  # fmt: skip
+
+
+def landmark_error(case: Path, name: str) -> float:
+    """Mean error at the landmarks of a case, mm."""
+    _, preset, levels = VARIANTS[name]
+    PRESETS["default"] = preset
+    try:
+        found = register(case / "fixed.nii.gz", case / "moving.nii.gz", levels=levels)
+    finally:
+        PRESETS["default"] = DEFAULT
+    fixed, moving = read_landmark_pairs(case / "landmarks.csv")
+    return float(found.transform.apply(fixed).distance_to(moving).mean())
+
+
+def table(found: dict[str, dict[str, float]], cases: Sequence[str], command: str) -> str:
+    """A row a variant, a column a case."""
+    lines = [
+        f"## What each choice of the refinement is worth, {date.today()}",
+        f"`{command}`: mean landmark error, mm, on development cases.",
+        "",
+        "| | " + " | ".join([*(case.removeprefix("dev-") for case in cases), "mean"]) + " |",
+        "| --- |" + " ---: |" * (len(cases) + 1),
+    ]
+    for name, (title, _, _) in VARIANTS.items():
+        row = found.get(name, {})
+        if all(case in row for case in cases):
+            values = [row[case] for case in cases]
+            cells = [f"{value:.3f}" for value in (*values, mean(values))]
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, default=Path("ablation"))
+    parser.add_argument("--only", type=lambda text: text.split(","), help="variants, by name")
+    parser.add_argument("--cases", type=lambda text: text.split(","), help="development cases")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--save", type=Path, help="file for the table")
+    given = parser.parse_args()
+    if unknown := set(given.only or ()) - set(VARIANTS):
+        raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
+    torch.set_num_threads(given.threads)
+    with open(write_dataset(given.work / "development", "development"), encoding="utf-8") as file:
+        every = [row["id"] for row in csv.DictReader(file)]
+    cases = given.cases or every
+    kept = given.work / "ablation.json"
+    found: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    for case in cases:
+        for name in given.only or VARIANTS:
+            row = found.setdefault(name, {})
+            if case not in row:
+                row[case] = landmark_error(given.work / "development" / case, name)
+                print(f"{case} {name}: {row[case]:.3f}", flush=True)
+                with replacing(kept) as part:
+                    part.write_text(json.dumps(found, indent=1))
+    text = table(found, cases, "python benchmarks/ablation.py")
+    print(text)
+    if given.save:
+        given.save.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
