@@ -27,7 +27,7 @@ from lungmorph.evaluation import methods
 from lungmorph.evaluation.quantities import BY_KEY
 from lungmorph.evaluation.records import DONE, Record
 from lungmorph.evaluation.run import Options, evaluate
-from lungmorph.networks import load_model
+from lungmorph.networks import available, load_model
 from lungmorph.training import load_config, train
 from splits import ANATOMIES, MOTIONS, data_folder
 
@@ -181,9 +181,11 @@ def main() -> None:
         count = sum(p.numel() for p in network.parameters())
         records = judge(entry.name, datasets, given.work, model=str(weights[entry.name]))
         lines.append(row(entry.title, records, count))
-    network, _, _ = load_model()
-    count = sum(p.numel() for p in network.parameters())
-    lines.append(row("the weights that ship", judge("shipped", datasets, given.work), count))
+    for name in available():
+        network, _, _ = load_model(name)
+        count = sum(p.numel() for p in network.parameters())
+        records = judge(f"released-{name}", datasets, given.work, model=name)
+        lines.append(row(f"released: {name}", records, count))
     text = "\n".join(lines) + "\n"
     print(text)
     if given.save:

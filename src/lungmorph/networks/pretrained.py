@@ -19,7 +19,7 @@ from ..errors import InputError
 from .build import RegistrationNetwork, build
 from .config import ModelConfig, config_from_json
 
-DEFAULT_NAME = "two-level"
+DEFAULT_NAME = "three-level"
 FORMAT_VERSION = "1"
 Config = TypeVar("Config")
 Network = TypeVar("Network", bound=nn.Module)
