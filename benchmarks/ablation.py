@@ -44,6 +44,7 @@ VARIANTS: dict[str, tuple[str, Preset, int | None]] = {
     "accurate": ("two lattices, averaged", PRESETS["accurate"], None),
     "weight-3": ("one weight for all pairs and places, 3 mm²", fine(bending=3.0), None),
     "weight-10": ("one weight for all pairs and places, 10 mm²", fine(bending=10.0), None),
+    "weight-30": ("one weight for all pairs and places, 30 mm²", fine(bending=30.0), None),
     "control-6": ("control points of the finest scale at 6 mm", fine(control=6.0), None),
     "steps": ("twice the steps", each(lambda s: replace(s, steps=2 * s.steps)), None),
     "windows": ("windows half as wide again", each(lambda s: replace(s, window=1.5 * s.window)), None),

@@ -138,6 +138,7 @@ DEVELOPMENT = (
     Recipe("invented patients", "dev-invented", 80004, 32.0, (1.75, 1.75, 1.75), 117),
     Recipe("invented patients", "dev-invented-2", 80006, -36.0, (1.75, 1.75, 1.75), 124),
     Recipe("invented patients", "dev-invented-3", 80007, 26.0, (1.75, 1.75, 1.75), 125),
+    Recipe("invented patients", "dev-invented-4", 80015, 24.0, (1.75, 1.75, 1.75), 126),
     Recipe("contrast agent", "dev-contrast", LUNG1, KEYPOINTS.format(11), FINE, 121, contrast=120.0),
     Recipe("collapsed lung", "dev-collapsed", LUNG1, KEYPOINTS.format(8), FINE, 122, collapsed=True),
     Recipe("collapsed lung", "dev-collapsed-2", 80005, KEYPOINTS.format(6), (1.75, 1.75, 1.75), 123, collapsed=True),

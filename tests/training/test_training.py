@@ -6,16 +6,18 @@ from tests.training.blobs import MODEL, Blobs, config, curve, rows
 from torch import nn
 
 from lungmorph.errors import InputError
-from lungmorph.networks import build, load_model
+from lungmorph.networks import MultiLevel, build, load_model
 from lungmorph.training import (
     Criterion,
     StageConfig,
+    TrainingConfig,
     default_stages,
     evaluate,
     run,
 )
 from lungmorph.training.average import update_average
 from lungmorph.training.source import stream
+from lungmorph.training.warm_start import first_network
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +222,22 @@ def test_stages_that_cannot_be_are_refused():
         StageConfig(name="x", levels=1, frozen=(0,), output_weights=(1.0,), max_steps=1)
     with pytest.raises(ValueError, match="output_weights"):
         StageConfig(name="x", levels=2, output_weights=(1.0,), max_steps=1)
+
+
+def test_levels_that_the_first_weights_lack_begin_as_a_copy_of_the_last(finished):
+    """But only a level that is built alike; another begins as it would without them."""
+    _, folder = finished
+    weights = folder / "weights.safetensors"
+    two, _, _ = load_model(weights)
+    first, second = MODEL.levels
+    other = second.model_copy(update={"body": (*second.body, 4)})
+    model = MODEL.model_copy(update={"levels": (first, second, second, other)})
+    settings = TrainingConfig(model=model, init=str(weights), seed=3)
+    network = first_network(settings)
+    assert isinstance(network, MultiLevel)
+    fresh = build(model, 3)
+    for level, source in zip(network.levels, (0, 1, 1), strict=False):
+        for name, value in two.levels[source].state_dict().items():
+            assert torch.equal(level.state_dict()[name], value)
+    for name, value in fresh.levels[3].state_dict().items():
+        assert torch.equal(network.levels[3].state_dict()[name], value)
