@@ -48,6 +48,7 @@ VARIANTS: dict[str, tuple[str, Preset, int | None]] = {
     "control-6": ("control points of the finest scale at 6 mm", fine(control=6.0), None),
     "steps": ("twice the steps", each(lambda s: replace(s, steps=2 * s.steps)), None),
     "windows": ("windows half as wide again", each(lambda s: replace(s, window=1.5 * s.window)), None),
+    "fine-windows": ("windows of the fine scales half as wide again", replace(DEFAULT, scales=tuple(replace(s, window=1.5 * s.window) if s.bending is None else s for s in DEFAULT.scales)), None),
     "finer": ("one more lattice, 1 mm", replace(DEFAULT, scales=(*DEFAULT.scales, Scale(1.0, 8.0, 3.0, None, 3))), None),
     "coarser": ("without the finest lattice", replace(DEFAULT, scales=DEFAULT.scales[:-1]), None),
     "no-network": ("without the network", DEFAULT, 0),

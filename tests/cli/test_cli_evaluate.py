@@ -149,7 +149,7 @@ def test_compared_with_another_run(
         (("--split", "train"), "--split: expected of: test, found 'train'"),
         (("--rival", "demons"), "rival: expected one of greedy"),
         (("--preset", "best"), "Invalid value for '--preset'"),
-        (("--levels", "7"), "levels: expected 0 to 2, found 7"),
+        (("--levels", "7"), "levels: expected 0 to 3, found 7"),
         (("--model", "nobody"), "nobody"),
         (("--device", "abacus"), "abacus"),
         (("--compare", "nowhere"), "nowhere: expected the folder of an evaluation"),

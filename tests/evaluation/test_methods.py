@@ -62,7 +62,7 @@ def test_a_preset_given_twice_runs_once() -> None:
     ("make", "line"),
     [
         (lambda: lungmorph_methods(["best"]), "preset: expected one of fast"),
-        (lambda: lungmorph_methods(["fast"], levels=9), "levels: expected 0 to 2, found 9"),
+        (lambda: lungmorph_methods(["fast"], levels=9), "levels: expected 0 to 3, found 9"),
         (lambda: lungmorph_methods(["fast"], model="nobody"), "nobody"),
         (lambda: rival_methods(["demons"]), "rival: expected one of greedy"),
         (lambda: rival_methods(["nowhere/mine.py"]), "nowhere/mine.py: expected a Python file"),
