@@ -145,7 +145,7 @@ def register(
     if found:
         print_verdict(found.verdict)
     console.print(
-        f"{sum(result.seconds.values()):.1f} s, written to [bold]{escape(str(output))}[/]:"
+        f"{sum(result.seconds.values()):.1f} s for the registration, written to [bold]{escape(str(output))}[/]:"
     )
     for name, what in (FILES | JUDGED if report else FILES).items():
         console.print(f"  {name:<22} [dim]{what}[/]")
