@@ -57,12 +57,8 @@ VARIANTS: dict[str, tuple[str, Preset, int | None]] = {
 
 def landmark_error(case: Path, name: str) -> float:
     """Mean error at the landmarks of a case, mm."""
-    _, preset, levels = VARIANTS[name]
-    PRESETS["default"] = preset
-    try:
-        found = register(case / "fixed.nii.gz", case / "moving.nii.gz", levels=levels)
-    finally:
-        PRESETS["default"] = DEFAULT
+    _, PRESETS[name], levels = VARIANTS[name]
+    found = register(case / "fixed.nii.gz", case / "moving.nii.gz", preset=name, levels=levels)
     fixed, moving = read_landmark_pairs(case / "landmarks.csv")
     return float(found.transform.apply(fixed).distance_to(moving).mean())
 

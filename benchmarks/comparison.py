@@ -20,6 +20,7 @@ from statistics import mean, median
 from typing import Any
 
 import torch
+from torch import nn
 
 from cases import write_dataset
 from lungmorph.datasets import Dataset, open_dataset
@@ -27,7 +28,7 @@ from lungmorph.evaluation import methods
 from lungmorph.evaluation.quantities import BY_KEY
 from lungmorph.evaluation.records import DONE, Record
 from lungmorph.evaluation.run import Options, evaluate
-from lungmorph.networks import available, load_model
+from lungmorph.networks import MultiLevel, available, load_model
 from lungmorph.training import load_config, train
 from splits import ANATOMIES, MOTIONS, data_folder
 
@@ -122,6 +123,12 @@ def judge(name: str, datasets: Sequence[Dataset], work: Path, **options: Any) ->
     return [record for record in found if record["status"] == DONE]
 
 
+def weights_of(network: nn.Module, levels: int | None = None) -> int:
+    """How many a network has in its first levels; in all of it if None."""
+    parts = list(network.levels)[:levels] if isinstance(network, MultiLevel) else [network]
+    return sum(p.numel() for part in parts for p in part.parameters())
+
+
 def row(title: str, records: list[Record], parameters: int | None) -> str:
     """A line of the table: all cases, and the group with a column of its own."""
 
@@ -180,16 +187,13 @@ def main() -> None:
     ]
     for entry in ENTRIES:
         network, _, _ = load_model(weights[entry.name])
-        trained_part = network.levels[: entry.levels] if entry.levels else network  # type: ignore[index]
-        count = sum(p.numel() for p in trained_part.parameters())  # type: ignore[union-attr]
         model = str(weights[entry.name])
         records = judge(entry.name, datasets, given.work, model=model, levels=entry.levels)
-        lines.append(row(entry.title, records, count))
+        lines.append(row(entry.title, records, weights_of(network, entry.levels)))
     for name in available():
         network, _, _ = load_model(name)
-        count = sum(p.numel() for p in network.parameters())
         records = judge(f"released-{name}", datasets, given.work, model=name)
-        lines.append(row(f"released: {name}", records, count))
+        lines.append(row(f"released: {name}", records, weights_of(network)))
     text = "\n".join(lines) + "\n"
     print(text)
     if given.save:

@@ -25,7 +25,7 @@ from error_tables import BALL_MM, PLANTED_MM, POINTS, RIM_MM, Float, Judged, Pla
 from lungmorph.evaluation.records import file_name
 from lungmorph.files import read_image, read_transform
 from lungmorph.ops import length
-from lungmorph.quality.error_features import CHANNELS, error_features, error_lattice, missed_mm
+from lungmorph.quality.error_features import CHANNELS, error_features, error_lattice, way_back
 from lungmorph.quality.error_network import ErrorNetwork, expected_mm, probability_over
 from lungmorph.quality.error_weights import load_error_network
 from lungmorph.quality.predict import predict_error
@@ -98,7 +98,7 @@ def _case(
                 at(probability_over(2.0, mean, spread)),
                 at(probability_over(5.0, mean, spread)),
                 alone,
-                at(missed_mm(points, transform.map_points(points), Witnesses(witnesses.back))),
+                at(way_back(points, transform.map_points(points), witnesses.back)[2]),
                 at(features[CHANNELS.index("difference")]),
             )
         )

@@ -5,8 +5,9 @@
     python benchmarks/train_weights.py RUN_FOLDER --release FOLDER  judge them, and write them with their card
 
 Real anatomy and real motion are read from ``LUNGMORPH_DATA`` (or ``../shared/data``). The split is by
-patient and by motion: what the network is judged on, it was never shown. The three levels begin with the two that ship
-(``--start``), the third as a copy of the second; every output counts, so the first two alone are the network with two levels.
+patient and by motion: what the network is judged on, it was never shown. First two levels are trained. Then, in another folder and
+with ``--start WEIGHTS`` of the first, three: the third begins as a copy of the second; every output counts, so the first two
+alone are the network with two levels.
 """
 
 from __future__ import annotations
@@ -70,33 +71,46 @@ def pairs(split: str, procedural: float = 0.5, **options: object) -> TrainingPai
     )
 
 
-def config(start: str) -> TrainingConfig:
-    """The third level alone, then all three."""
-    two = two_level(SPACING)
-    stages = (
-        StageConfig(
-            name="level 3",
-            levels=3,
-            frozen=(0, 1),
-            max_steps=20_000,
-            max_minutes=12,
-            learning_rate=5e-4,
-            patience=None,
-            watch="error",
-        ),
-        StageConfig(
-            name="joint",
-            levels=3,
-            output_weights=(0.3, 0.6, 1.0),
-            max_steps=40_000,
-            max_minutes=78,
-            learning_rate=6e-4,
-            patience=None,
-            watch="error",
-        ),
+def stage(
+    name: str,
+    levels: int,
+    minutes: float,
+    learning_rate: float,
+    frozen: tuple[int, ...] = (),
+    output_weights: tuple[float, ...] = (),
+) -> StageConfig:
+    """A stage that ends with its minutes; what is kept is what was best in validation."""
+    return StageConfig(
+        name=name,
+        levels=levels,
+        frozen=frozen,
+        output_weights=output_weights,
+        max_steps=40_000,
+        max_minutes=minutes,
+        learning_rate=learning_rate,
+        patience=None,
+        watch="error",
     )
+
+
+def config(start: str | None) -> TrainingConfig:
+    """Two levels from nothing; or, with weights of two levels to begin with, the third alone, then all three."""
+    two = two_level(SPACING)
+    if start is None:
+        model = two
+        stages = (
+            stage("level 1", 1, 11, 1e-3),
+            stage("level 2", 2, 20, 1e-3, frozen=(0,)),
+            stage("joint", 2, 14, 4e-4, output_weights=(0.3, 1.0)),
+        )
+    else:
+        model = MultiLevelConfig(spacing_mm=SPACING, levels=(*two.levels, two.levels[-1]))
+        stages = (
+            stage("level 3", 3, 12, 5e-4, frozen=(0, 1)),
+            stage("joint", 3, 78, 6e-4, output_weights=(0.3, 0.6, 1.0)),
+        )
     return TrainingConfig(
-        model=MultiLevelConfig(spacing_mm=SPACING, levels=(*two.levels, two.levels[-1])),
+        model=model,
         init=start,
         loss=LossWeights(lncc=0.0, diffusion=0.3, displacement=0.3, jacobian=0.0),
         stages=stages,
@@ -144,7 +158,7 @@ def release(weights: Path, folder: Path) -> None:
             "invented": "procedural thorax, breathing and random motion (lungmorph.simulate)",
         },
         "scheme": SCHEME,
-        "loss": config("").loss.model_dump(),
+        "loss": config(None).loss.model_dump(),
         "training": trained["training"],
         "unseen patients and motions, network alone, mean error over the lung": test(network, 24),
         "limits": "lungs of adults; affine pre-alignment first; research use, not a medical device",
@@ -165,7 +179,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=None)
     parser.add_argument("--test", action="store_true", help="only judge the weights of the folder")
     parser.add_argument("--release", type=Path, help="folder for the judged weights")
-    parser.add_argument("--start", default="two-level", help="weights of the first two levels")
+    parser.add_argument("--start", help="weights of two levels, to go on with a third")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

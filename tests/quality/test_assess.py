@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -145,10 +147,20 @@ def test_what_the_moving_scan_does_not_show_is_told_apart(stretched):
     assert told["places"] == []
     assert told["p95_mm"] == pytest.approx(0, abs=1e-5)
     assert told["not_shown_percent"] == pytest.approx(100 * 40 / (40 + 45), abs=2)
+    assert found.regions["left lower"]["predicted_mm"] is None
     check = next(c for c in found.verdict.checks if c.name == "not_shown_percent")
     assert check.verdict == "fail"
     assert "Lung that the moving scan does not show" in check.why
     assert found.regions["right lower"]["predicted_mm"]["p95"] == pytest.approx(0, abs=1e-5)
+
+
+def test_where_the_moving_scan_shows_nothing_all_is_judged():
+    """A wrong frame: the error that is predicted stands, rather than none."""
+    some = predicted(9.0)
+    nothing = replace(some, shown=torch.zeros_like(some.shown))
+    assert nothing.summary["not_shown_percent"] == pytest.approx(100)
+    assert nothing.summary["p95_mm"] == pytest.approx(9.0, abs=0.01)
+    assert len(nothing.places) == 1
 
 
 def test_a_small_predicted_error_passes(stretched):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..evaluation.judge import judge
 from ..measures import folding
-from ..space import DisplacementField, Landmarks, Transform, Volume
+from ..space import DisplacementField, Grid, Landmarks, Transform, Volume
 from .checks import Verdict, check_all
 from .predict import PredictedError
 from .regions import lung_regions
@@ -99,11 +99,8 @@ def assess(
     parts = lung_regions(lungs)
     field = transform.displacement_on(grid)
     jacobian = field.jacobian()
-    error = predicted.within(predicted.mm, lungs).data.numpy() if predicted else None
-    judged = (
-        Volume(predicted.judged, predicted.grid).resample(grid).data.numpy() if predicted else None
-    )
-    regions = {name: _region(part, jacobian, error, judged) for name, part in parts.items()}
+    error = _judged_error(predicted, grid) if predicted else None
+    regions = {name: _region(part, jacobian, error) for name, part in parts.items()}
     checked = tolerances or load_tolerances()
     values, reasons = _values(figures, regions, predicted)
     if backward is not None and backward_is:
@@ -120,11 +117,17 @@ def assess(
     )
 
 
+def _judged_error(predicted: PredictedError, grid: Grid) -> NDArray[np.float32]:
+    """The predicted error on a grid, mm; NaN where nothing can be said."""
+    judged = Volume(predicted.judged, predicted.grid).resample(grid).data
+    error = predicted.mm.resample(grid).data
+    return torch.where(judged, error, torch.nan).numpy()
+
+
 def _region(
     part: NDArray[np.bool_],
     jacobian: Volume,
-    predicted: NDArray[np.float32] | None,
-    judged: NDArray[np.bool_] | None,
+    error: NDArray[np.float32] | None,
 ) -> dict[str, Any]:
     inside = torch.from_numpy(part)
     low, high = np.percentile(jacobian.data[inside].numpy(), (1, 99))
@@ -134,13 +137,13 @@ def _region(
         "p99": float(high),
         "ml": part.sum() * jacobian.grid.voxel_volume / 1e3,
     }
-    if predicted is not None and judged is not None:
-        known = part & judged
-        errors = predicted[known if known.any() else part]
-        found["predicted_mm"] = {
-            "mean": float(errors.mean()),
-            "p95": float(np.percentile(errors, 95)),
-        }
+    if error is not None:
+        known = error[part & np.isfinite(error)]
+        found["predicted_mm"] = (
+            {"mean": float(known.mean()), "p95": float(np.percentile(known, 95))}
+            if len(known)
+            else None
+        )
     return found
 
 

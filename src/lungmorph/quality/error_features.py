@@ -28,7 +28,7 @@ RADII = (1, 3)
 #: Displacements that are not inverted are told apart up to here, mm.
 MOST_MM = 20.0
 
-#: "way back" is what the witnesses miss by, see :func:`missed_mm`.
+#: "way back" is what the witnesses miss by, mm (log1p): of the way back alone, or the geometric mean of both.
 CHANNELS = (
     "fixed", "warped", "difference", "likeness, near", "likeness, wide", "contrast",
     "volume change", "way back", "way back, smoothed", "lungs", "likeness on the way back, near",
@@ -72,13 +72,14 @@ def error_features(
     start = world_points(grid)
     points = transform.map_points(start)
     warped = sample_world(coarse.data[None], coarse.grid, points)[0]
-    returned = witnesses.back.map_points(points)
+    returned, known, miss = way_back(start, points, witnesses.back)
+    if witnesses.there is not None:
+        # large where both dispute the place, small where either agrees
+        miss = (miss * _apart(witnesses.there.map_points(start), points)).sqrt()
     ended = sample_world(still.data[None], still.grid, returned)[0]
     a, b, c = (hu.clamp(-1000, 200)[None, None] for hu in (seen, warped, ended))
     field = transform.displacement_on(grid)
     change = field.jacobian().data.clamp(0.1, 10).log()
-    miss = missed_mm(start, points, witnesses)
-    known = torch.from_numpy(witnesses.back.covers(points.numpy()))
     smoothed = box_mean(miss[None, None], 2)[0, 0]
     contrast = (box_mean(a * a, 2) - box_mean(a, 2).square()).clamp_min(0).sqrt()
     channels = [
@@ -96,23 +97,22 @@ def error_features(
     return torch.cat(channels, dim=1)[0], inside > 0.5, grid
 
 
-def missed_mm(start: Tensor, points: Tensor, witnesses: Witnesses) -> Tensor:
-    """By how much the witnesses contradict a mapping, mm.
+def way_back(start: Tensor, points: Tensor, back: Transform) -> tuple[Tensor, Tensor, Tensor]:
+    """Where a mapping and the way back from it lead to.
 
     Args:
         start: places in the fixed scan, (..., 3), LPS mm.
         points: where they are mapped to.
-        witnesses: the geometric mean of both is taken: it is large where both disagree, and small where either agrees.
+        back: moving to fixed points.
 
     Returns:
-        (...), at most ``MOST_MM``, which also stands where the way back begins beyond its scan.
+        The places that are returned to, (..., 3); bool (...), where the way back is known; and by how much it misses the
+        start, (...), mm: at most ``MOST_MM``, which also stands where it is not known.
     """
-    known = torch.from_numpy(witnesses.back.covers(points.numpy()))
-    back = _apart(witnesses.back.map_points(points), start)
-    back = torch.where(known, back, torch.full_like(back, MOST_MM))
-    if witnesses.there is None:
-        return back
-    return (back * _apart(witnesses.there.map_points(start), points)).sqrt()
+    returned = back.map_points(points)
+    known = torch.from_numpy(back.covers(points.numpy()))
+    miss = _apart(returned, start)
+    return returned, known, torch.where(known, miss, torch.full_like(miss, MOST_MM))
 
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from ..space import DisplacementField, Transform, Volume
 from .register import register
 
-#: Finest lattice of a witness, mm: it costs a third of a registration, and is as accurate as a check needs.
+#: Finest lattice of a witness, mm: coarser than a registration, and as accurate as a check needs.
 WITNESS_MM = 2.5
 
 
 @dataclass(frozen=True)
 class Witnesses:
-    """Mappings that were not made by who made the one in question, LPS mm.
+    """Other registrations of a pair, LPS mm.
 
     Attributes:
         back: moving to fixed points.

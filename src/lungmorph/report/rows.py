@@ -130,6 +130,7 @@ def region_rows(report: Report) -> list[list[str]]:
             else ["", ""]
         )
         if report.assessment.predicted:
-            cells.append(f"{region['predicted_mm']['mean']:.1f}" if region else "")
+            told = region and region["predicted_mm"]
+            cells.append(f"{told['mean']:.1f}" if told else "")
         rows.append(cells)
     return rows
