@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cases import SPLITS, write_dataset
+from cases import write_dataset
 from lungmorph.datasets import Dataset, open_dataset
 from lungmorph.errors import InputError
 from lungmorph.evaluation import methods, results, rivals
@@ -28,6 +28,7 @@ from lungmorph.evaluation.sheet import Sheet
 from lungmorph.evaluation.summary import summarize
 from lungmorph.evaluation.tables import case_sheet, failed_sheet
 from lungmorph.files import replacing
+from recipes import SPLITS
 
 MARKED = {
     "lde_before_mm": "before", "lde_mm": "error mm", "lde_median_mm": "median", "lde_p95_mm": "p95",

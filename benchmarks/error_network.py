@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cases import SPLITS, Recipe, make
+from cases import make
 from error_tables import BALL_MM, PLANTED_MM, POINTS, RIM_MM, Float, Judged, Planted, draw, section
 from lungmorph.evaluation.records import file_name
 from lungmorph.files import read_image, read_transform
@@ -33,6 +33,7 @@ from lungmorph.registration.prepare import Prepared, prepare
 from lungmorph.registration.witnesses import Witnesses, register_witnesses
 from lungmorph.space import DisplacementField, Grid, Transform
 from lungmorph.space.sampling import world_points
+from recipes import SPLITS, Recipe
 from splits import ANATOMIES, data_folder
 
 

@@ -55,8 +55,7 @@ class Preset:
         return replace(self, scales=(*kept, last), field_mm=max(1.0, self.field_mm * min(ratio, 1)))
 
 
-#: Chosen on simulated pairs (`DEVELOPMENT` in benchmarks/cases.py). Closer control points and finer lattices gain
-#: nothing there; a second, shifted lattice takes away a little of what is the lattice's own.
+#: Chosen on simulated pairs (`DEVELOPMENT` in benchmarks/recipes.py); benchmarks/ablation.py tells what each is worth.
 _SCALES = (
     Scale(spacing=6.0, control=27.0, window=12.0, bending=10.0, steps=8),
     Scale(spacing=4.0, control=18.0, window=8.0, bending=10.0, steps=8),
