@@ -103,10 +103,12 @@ def keep(
         error_lattice(pair.fixed_lungs),
     )
     points = world_points(grid)
-    error = length((attempt.map_points(points) - truth.map_points(points)).movedim(-1, 0)[None])[
-        0, 0
-    ]
-    known = lungs & torch.from_numpy(truth.covers(points.numpy()))
+    there = truth.map_points(points)
+    error = length((attempt.map_points(points) - there).movedim(-1, 0)[None])[0, 0]
+    known = torch.from_numpy(truth.covers(points.numpy()))
+    # of what the moving scan does not show nothing can be learned
+    shown = torch.from_numpy(pair.moving.grid.contains(there.reshape(-1, 3).numpy()))
+    known &= lungs & shown.reshape(lungs.shape)
     tensors = {
         "features": features.half(),
         "error_mm": error.clamp_max(60).half(),

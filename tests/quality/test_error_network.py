@@ -64,11 +64,13 @@ def test_features_of_the_right_mapping_and_of_a_wrong_one(pair):
     fixed, moving, lungs = pair
     grid = error_lattice(lungs)
     assert grid.spacing == (SPACING_MM,) * 3
-    back = Witnesses(shifted(-SHIFT))
+    back = Witnesses(shifted(-SHIFT), shifted(SHIFT))
     right, inside, _ = error_features(fixed, moving, lungs, shifted(SHIFT), back)
     assert right.shape == (len(CHANNELS), *grid.shape)
     assert float(channel(right, "way back")[inside].max()) < 1e-3
     assert float(channel(right, "likeness, near")[inside].median()) > 0.8
+    for name in ("likeness on the way back", "likeness on the second way"):
+        assert float(channel(right, f"{name}, near")[inside].median()) > 0.8
     assert float(channel(right, "volume change")[inside].abs().max()) < 1e-3
     off = np.array([0.0, 0.0, 6.0])
     wrong, _, _ = error_features(fixed, moving, lungs, shifted(SHIFT + off), back)
@@ -85,27 +87,39 @@ def test_features_of_the_right_mapping_and_of_a_wrong_one(pair):
 def test_the_way_back_tells_direction_and_stretch(pair):
     fixed, moving, lungs = pair
     stretch = Affine.from_parts(np.diag([1.1, 1.0, 0.9]), SHIFT)
-    features, inside, _ = error_features(
-        fixed, moving, lungs, stretch, Witnesses(stretch.inverse())
-    )
+    witnesses = Witnesses(stretch.inverse(), shifted(SHIFT))
+    features, inside, _ = error_features(fixed, moving, lungs, stretch, witnesses)
     assert float(channel(features, "way back")[inside].max()) < 1e-2
     change = channel(features, "volume change")[inside]
     assert float(change.median()) == pytest.approx(np.log(0.99), abs=1e-3)
 
 
-def test_a_place_that_one_witness_disputes_is_hardly_missed(pair):
+def test_a_place_that_one_witness_disputes_is_hardly_disputed(pair):
     """The geometric mean of both: 8 mm off by the way back, 0.5 mm by the second way there, make 2 mm."""
     fixed, moving, lungs = pair
     back, there = shifted([8.0, 0, 0] - SHIFT), shifted(SHIFT + np.array([0, 0.3, 0.4]))
-    for witnesses, mm in (
-        (Witnesses(back), 8.0),
-        (Witnesses(back, there), 2.0),
-        (Witnesses(back, shifted(SHIFT + np.array([0, 8.0, 0]))), 8.0),
-        (Witnesses(shifted(-SHIFT), there), 0.0),
+    far = shifted(SHIFT + np.array([0, 8.0, 0]))
+    for witnesses, expected in (
+        (Witnesses(back, there), (8.0, 0.5, 2.0)),
+        (Witnesses(back, far), (8.0, 8.0, 8.0)),
+        (Witnesses(shifted(-SHIFT), there), (0.0, 0.5, 0.0)),
     ):
         features, inside, _ = error_features(fixed, moving, lungs, shifted(SHIFT), witnesses)
-        miss = channel(features, "way back")[inside].exp() - 1
-        assert float(miss.median()) == pytest.approx(mm, abs=0.01)
+        for name, mm in zip(("way back", "second way there", "disputed"), expected, strict=True):
+            miss = channel(features, name)[inside].exp() - 1
+            assert float(miss.median()) == pytest.approx(mm, abs=0.01)
+
+
+def test_the_images_tell_which_of_two_ways_is_right(pair):
+    """Of a right mapping and a wrong one, each the other's witness: the fixed scan is alike where the right one leads."""
+    fixed, moving, lungs = pair
+    right, wrong = shifted(SHIFT), shifted(SHIFT + np.array([0, 0, 8.0]))
+    back = shifted(-SHIFT)
+    for judged, second, better in ((right, wrong, 1), (wrong, right, -1)):
+        features, inside, _ = error_features(fixed, moving, lungs, judged, Witnesses(back, second))
+        own = channel(features, "likeness, near")[inside].mean()
+        other = channel(features, "likeness on the second way, near")[inside].mean()
+        assert better * float(own - other) > 0.2
 
 
 def test_beyond_the_edge_of_the_way_back_nothing_is_known(pair):
@@ -115,7 +129,8 @@ def test_beyond_the_edge_of_the_way_back_nothing_is_known(pair):
         torch.from_numpy(-SHIFT).float()[:, None, None, None].expand(3, *small.shape).contiguous(),
         small,
     )
-    features, inside, _ = error_features(fixed, moving, lungs, shifted(SHIFT), Witnesses(back))
+    witnesses = Witnesses(back, shifted(SHIFT))
+    features, inside, _ = error_features(fixed, moving, lungs, shifted(SHIFT), witnesses)
     miss = channel(features, "way back")[inside].exp() - 1
     assert float(miss.max()) == pytest.approx(20.0, abs=1e-2)
     assert 0.02 < float((miss < 0.1).float().mean()) < 0.5

@@ -12,6 +12,7 @@ from tests.geometry import to_sitk
 from lungmorph import Landmarks, Volume, register
 from lungmorph.errors import InputError
 from lungmorph.registration import PRESETS, Registration, memory
+from lungmorph.registration.presets import CHECK_MM
 from lungmorph.simulate import SimulatedPair
 
 
@@ -32,6 +33,18 @@ def test_the_refinement_finds_the_motion(result: Registration, small_pair: Simul
     before = small_pair.fixed_landmarks.points - small_pair.moving_landmarks.points
     assert np.linalg.norm(before, axis=1).mean() > 4
     assert error(result, small_pair) < 0.8
+
+
+def test_the_state_to_check_by_is_what_a_coarser_registration_finds(
+    small_pair: SimulatedPair,
+) -> None:
+    scans = small_pair.fixed, small_pair.moving
+    fine = register(*scans, spacing=2.0, levels=0)
+    check = register(*scans, spacing=CHECK_MM, levels=0).transform
+    assert fine.coarse is not None
+    assert torch.equal(fine.coarse().data, check.data)
+    assert not torch.equal(fine.transform.data, check.data)
+    assert register(*scans, spacing=6.0, levels=0).coarse is None  # it did not come by there
 
 
 def test_nothing_folds(result: Registration) -> None:

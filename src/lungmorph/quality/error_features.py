@@ -3,7 +3,7 @@
 The images say something (do fixed and warped scan agree here, is there structure that could tell?), the mapping does (does it
 stretch as tissue does?), and two other registrations of the pair do: does the way back lead back, does the second way there
 lead to the same place? Each of them can be wrong itself. So a place that only one of them disputes is hardly in doubt, and
-the images are asked where the way back ends as well.
+the images are asked where the way back ends and where the second way leads as well: who is right is alike.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ RADII = (1, 3)
 #: Displacements that are not inverted are told apart up to here, mm.
 MOST_MM = 20.0
 
-#: "way back" is what the witnesses miss by, mm (log1p): of the way back alone, or the geometric mean of both.
+#: What the witnesses miss by stands as log1p of mm; "disputed" is the geometric mean of both.
 CHANNELS = (
     "fixed", "warped", "difference", "likeness, near", "likeness, wide", "contrast",
-    "volume change", "way back", "way back, smoothed", "lungs", "likeness on the way back, near",
-    "likeness on the way back, wide",
+    "volume change", "disputed", "disputed, smoothed", "lungs",
+    "likeness on the way back, near", "likeness on the way back, wide",
+    "way back", "second way there",
+    "likeness on the second way, near", "likeness on the second way, wide",
 )  # fmt: skip
 
 
@@ -73,14 +75,15 @@ def error_features(
     points = transform.map_points(start)
     warped = sample_world(coarse.data[None], coarse.grid, points)[0]
     returned, known, miss = way_back(start, points, witnesses.back)
-    if witnesses.there is not None:
-        # large where both dispute the place, small where either agrees
-        miss = (miss * _apart(witnesses.there.map_points(start), points)).sqrt()
+    second = witnesses.there.map_points(start)
+    apart = _apart(second, points)
+    # large where both dispute the place, small where either agrees
+    disputed = (miss * apart).sqrt()
     ended = sample_world(still.data[None], still.grid, returned)[0]
-    a, b, c = (hu.clamp(-1000, 200)[None, None] for hu in (seen, warped, ended))
+    led = sample_world(coarse.data[None], coarse.grid, second)[0]
+    a, b, c, d = (hu.clamp(-1000, 200)[None, None] for hu in (seen, warped, ended, led))
     field = transform.displacement_on(grid)
     change = field.jacobian().data.clamp(0.1, 10).log()
-    smoothed = box_mean(miss[None, None], 2)[0, 0]
     contrast = (box_mean(a * a, 2) - box_mean(a, 2).square()).clamp_min(0).sqrt()
     channels = [
         (a + 1000) / 1200,
@@ -89,10 +92,13 @@ def error_features(
         *(_likeness(a, b, radius) for radius in RADII),
         contrast / 200,
         change[None, None],
-        torch.log1p(miss)[None, None],
-        torch.log1p(smoothed)[None, None],
+        torch.log1p(disputed)[None, None],
+        torch.log1p(box_mean(disputed[None, None], 2)),
         inside[None, None],
         *(_likeness(b, c, radius) * known for radius in RADII),
+        torch.log1p(miss)[None, None],
+        torch.log1p(apart)[None, None],
+        *(_likeness(a, d, radius) for radius in RADII),
     ]
     return torch.cat(channels, dim=1)[0], inside > 0.5, grid
 

@@ -10,6 +10,8 @@ from .refine import Scale
 
 #: Distance of control points, in longest voxel edges of the coarser scan, below which they follow noise.
 CONTROL_VOXELS = 1.8
+#: Lattice of the registrations that others are checked by, mm: coarser than theirs, and as accurate as a check needs.
+CHECK_MM = 2.5
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Preset:
 _SCALES = (
     Scale(spacing=6.0, control=27.0, window=12.0, bending=10.0, steps=8),
     Scale(spacing=4.0, control=18.0, window=8.0, bending=10.0, steps=8),
-    Scale(spacing=2.5, control=11.0, window=6.0, bending=3.0, steps=8),
+    Scale(spacing=CHECK_MM, control=11.0, window=6.0, bending=3.0, steps=8),
     Scale(spacing=1.75, control=9.0, window=4.5, bending=None, steps=4),
     Scale(spacing=1.25, control=8.0, window=3.0, bending=None, steps=3),
 )

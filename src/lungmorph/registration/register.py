@@ -20,7 +20,7 @@ from .displacement import Displacement, mean_of, nothing, sampled
 from .memory import fit_to_memory
 from .prealign import prealign
 from .prepare import Prepared, prepare
-from .presets import PRESETS, Preset
+from .presets import CHECK_MM, PRESETS, Preset
 from .refine import refine
 from .result import Registration
 from .search import search
@@ -28,6 +28,7 @@ from .search import search
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]
+Step = Callable[[str], None]
 
 
 def register(
@@ -82,6 +83,7 @@ def register(
         affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs, called)
 
     displacement: Displacement = nothing
+    coarse: Displacement | None = None
     if spacing is None:
         settings = settings.resolved_by(pair.fixed.grid.spacing, pair.moving.grid.spacing)
     settings, levels, network_mm = fit_to_memory(
@@ -106,18 +108,12 @@ def register(
     with clock.step("refine"):
         if settings.scales:
             looked = sampled(*search(pair, affine, displacement))
-            displacement = mean_of(
-                [
-                    refine(
-                        _shifted(pair, lattice, settings),
-                        affine,
-                        settings.scales,
-                        looked,
-                        clock.within,
-                    ).on
-                    for lattice in range(settings.lattices)
-                ]
-            )
+            found = [
+                _refined(_shifted(pair, n, settings), affine, settings, looked, clock.within)
+                for n in range(settings.lattices)
+            ]
+            displacement = mean_of([fine for fine, _ in found])
+            coarse = found[0][1]
 
     with clock.step("finish"):
         transform, mended = _finish(pair.fixed.grid, affine, displacement, settings.field_mm)
@@ -131,6 +127,7 @@ def register(
         moving_lungs=pair.moving_lungs,
         transform=transform,
         prealigned=affine,
+        coarse=coarse and (lambda: _finish(pair.fixed.grid, affine, coarse, settings.field_mm)[0]),
         settings={
             "lungmorph": __version__,
             "torch": torch.__version__,
@@ -148,6 +145,18 @@ def register(
         seconds=clock.seconds,
         landmarks=landmarks,
     )
+
+
+def _refined(
+    pair: Prepared, affine: Affine, settings: Preset, start: Displacement, progress: Step
+) -> tuple[Displacement, Displacement | None]:
+    """What the scales find, and what those down to ``CHECK_MM`` do, if one is at it."""
+    down_to = [n for n, scale in enumerate(settings.scales) if scale.spacing == CHECK_MM]
+    if not down_to:
+        return refine(pair, affine, settings.scales, start, progress).on, None
+    first, rest = settings.scales[: down_to[0] + 1], settings.scales[down_to[0] + 1 :]
+    coarse = refine(pair, affine, first, start, progress).on
+    return refine(pair, affine, rest, coarse, progress).on if rest else coarse, coarse
 
 
 def _finish(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ class Registration:
         fixed_lungs, moving_lungs: bool, on grids of their own.
         transform: maps fixed points to moving points, LPS mm; covers the fixed image.
         prealigned: the affine start.
+        coarse: makes the transform as the refinement had it at ``presets.CHECK_MM``, if it came by there.
         settings: everything that made it (preset, model, versions).
         seconds: of every step.
         landmarks: fixed and moving, only to report.
@@ -43,6 +45,7 @@ class Registration:
     settings: dict[str, Any]
     seconds: dict[str, float]
     landmarks: tuple[Landmarks, Landmarks] | None = None
+    coarse: Callable[[], DisplacementField] | None = None
 
     @cached_property
     def _inverse(self) -> tuple[DisplacementField, Volume]:

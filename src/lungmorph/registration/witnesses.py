@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..space import DisplacementField, Transform, Volume
+from .presets import CHECK_MM
 from .register import register
-
-#: Finest lattice of a witness, mm: coarser than a registration, and as accurate as a check needs.
-WITNESS_MM = 2.5
 
 
 @dataclass(frozen=True)
@@ -18,11 +16,11 @@ class Witnesses:
 
     Attributes:
         back: moving to fixed points.
-        there: fixed to moving points, if there is one.
+        there: fixed to moving points.
     """
 
     back: Transform
-    there: Transform | None = None
+    there: Transform
 
 
 def register_witnesses(
@@ -30,6 +28,7 @@ def register_witnesses(
     moving: Volume,
     fixed_lungs: Volume,
     moving_lungs: Volume,
+    there: Transform | None = None,
     *,
     model: str | None = None,
     levels: int | None = None,
@@ -44,6 +43,7 @@ def register_witnesses(
     Args:
         fixed, moving: CT in HU, as in the registration in question.
         fixed_lungs, moving_lungs: their masks.
+        there: how the pair itself is registered at ``CHECK_MM``, if that is known already.
         model, levels, device, progress: as in :func:`lungmorph.register`.
     """
     names = ("fixed image", "moving image")
@@ -58,9 +58,9 @@ def register_witnesses(
             model=model,
             levels=levels,
             device=device,
-            spacing=WITNESS_MM,
+            spacing=CHECK_MM,
             progress=progress,
             names=(names[first], names[second]),
         ).transform
 
-    return Witnesses(registered(1, 0), registered(0, 1))
+    return Witnesses(registered(1, 0), there or registered(0, 1))

@@ -11,8 +11,9 @@ from ..files import replacing, write_image
 from ..quality import Assessment, assess
 from ..quality.error_weights import load_error_network
 from ..quality.predict import THRESHOLDS_MM, PredictedError, predict_error
+from ..registration.presets import CHECK_MM
 from ..registration.result import Registration
-from ..registration.witnesses import WITNESS_MM, Witnesses, register_witnesses
+from ..registration.witnesses import Witnesses, register_witnesses
 from ..space import Transform, Volume
 from .contents import Report
 from .overview import pair_title, start_of
@@ -20,11 +21,11 @@ from .page import write_report
 
 log = logging.getLogger(__name__)
 
-WAY_BACK = f"the way back is LungMorph's at {WITNESS_MM:g} mm"
+WAY_BACK = f"the way back is LungMorph's at {CHECK_MM:g} mm"
 
 
 def write_quality(result: Registration, folder: Path) -> Assessment:
-    """Write what :func:`write_assessment` writes, and ``report.html``, into a folder. Registers the pair twice more for it."""
+    """Write what :func:`write_assessment` writes, and ``report.html``, into a folder. Registers the swapped pair for it."""
     settings = result.settings
     begin = time.perf_counter()
     witnesses = register_witnesses(
@@ -32,6 +33,7 @@ def write_quality(result: Registration, folder: Path) -> Assessment:
         result.moving,
         result.fixed_lungs,
         result.moving_lungs,
+        result.coarse and result.coarse(),
         model=settings.get("model"),
         levels=0 if settings.get("model") is None else None,
         device=settings.get("device", "cpu"),
