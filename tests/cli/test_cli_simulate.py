@@ -70,7 +70,7 @@ def test_the_same_options_give_the_same_files(pairs: Path, tmp_path: Path) -> No
 
 
 def test_a_series_is_read_as_ten_phases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--spacing", 6, "--motion", "random", "--depth", 15, "--tumour", 20)
+    options = ("--spacing", 6, "--motion", "random", "--depth", 15, "--tumour", 20, "--every-truth")
     assert call("simulate", tmp_path / "s", "--series", 1, *options) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("1 4D CT of ten phases, 57x44x50 voxels of 6x6x6 mm")
@@ -81,12 +81,14 @@ def test_a_series_is_read_as_ten_phases(tmp_path: Path, capsys: pytest.CaptureFi
     assert [scan.percent for scan in case.scans] == list(range(0, 100, 10))
     between = case.landmarks("T20", "T70")
     assert between is not None
-    truth = sitk.DisplacementFieldTransform(
-        sitk.ReadImage(str(tmp_path / "s" / "case-001" / "truth.nii.gz"), sitk.sitkVectorFloat64)
-    )
-    first, last = case.landmarks("T00", "T50") or pytest.fail("no landmarks")
-    there = np.array([truth.TransformPoint(p) for p in first.points.tolist()])
-    assert np.linalg.norm(there - last.points, axis=1).max() < 0.02
+    files = {f"T{n}0": f"T{n}0_truth.nii.gz" for n in range(1, 10)}
+    for phase, name in ("T50", "truth.nii.gz"), *files.items():
+        truth = sitk.DisplacementFieldTransform(
+            sitk.ReadImage(str(tmp_path / "s" / "case-001" / name), sitk.sitkVectorFloat64)
+        )
+        first, last = case.landmarks("T00", phase) or pytest.fail("no landmarks")
+        there = np.array([truth.TransformPoint(p) for p in first.points.tolist()])
+        assert np.linalg.norm(there - last.points, axis=1).max() < 0.02
 
 
 def test_dirlabs_layout_is_read_back_to_the_truth(tmp_path: Path) -> None:
@@ -145,7 +147,8 @@ def test_a_real_ct_and_a_real_motion(tmp_path: Path, capsys: pytest.CaptureFixtu
         (("--pairs", 1, "--spacing", "nan"), "one number or three"),
         (("--pairs", 1, "--spacing", 20), "at least 16 voxels along each axis"),
         (("--pairs", 1, "--layout", "dirlab"), "--series"),
-        (("--series", 1, "--collapse", 0.5), "--pairs"),
+        (("--pairs", 1, "--every-truth"), "--series"),
+        (("--series", 1, "--every-truth", "--layout", "dirlab"), "as NIfTI"),
         (("--pairs", 1, "--collapse", 1.5), "a share, 0 to 1"),
         (("--pairs", 1, "--anatomy", "gone.nii.gz"), "gone.nii.gz"),
         (("--pairs", 1, "--anatomy-mask", "gone.nii.gz"), "--anatomy"),

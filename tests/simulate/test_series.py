@@ -7,6 +7,7 @@ from scipy.ndimage import binary_erosion, map_coordinates
 from lungmorph.ops import jacobian_determinant
 from lungmorph.simulate import PHASES, Breath, Draw, breathing_field, simulate_series, thorax
 from lungmorph.simulate.breathing import LEAST_DETERMINANT, least_determinant
+from lungmorph.simulate.recipe import Recipe
 from lungmorph.simulate.series import course
 from lungmorph.space import Grid
 
@@ -137,3 +138,20 @@ def test_mass_is_kept_and_noise_is_independent(patient, series):
     a, b = (noisy.phases[n].data - patient.ct.data for n in (0, 1))
     inside = patient.lungs.data
     assert abs(np.corrcoef(a[inside].numpy(), b[inside].numpy())[0, 1]) < 0.5
+
+
+def test_a_collapsed_part_has_no_air_in_any_phase():
+    """Both series breathe alike; the patient of one has lost the air in a part of a lung."""
+    given = {"seed": 5, "spacing": (6.0, 6.0, 6.0), "depth_mm": 15.0, "noise_hu": 0.0}
+    well, ill = (Recipe(**given, collapse=share).series(0) for share in (0.0, 1.0))
+
+    def airless_ml(series, number):
+        """Lung tissue in what the mask calls lung."""
+        scan, lungs = series.phases[number], series.lungs[number]
+        inner = binary_erosion(lungs.data.numpy(), iterations=2)
+        return float((scan.data.numpy()[inner] > -100).sum()) * lungs.grid.voxel_volume / 1e3
+
+    for number in (0, 3, 5, 8):
+        assert airless_ml(ill, number) > airless_ml(well, number) + 20
+    litres = [[float(one.data.sum()) for one in series.lungs] for series in (well, ill)]
+    assert max(litres[1]) < max(litres[0]) * 1.01

@@ -69,8 +69,16 @@ def simulate(
     ] = None,
     collapse: Annotated[
         float,
-        typer.Option(help="Share of the pairs with a partly collapsed lung in the fixed scan."),
+        typer.Option(
+            help="Share of the patients with a partly collapsed lung: in the fixed scan of a pair, in all phases of a 4D CT."
+        ),
     ] = 0.0,
+    every_truth: Annotated[
+        bool,
+        typer.Option(
+            "--every-truth", help="Of a 4D CT, the motion from T00 to every phase; else to T50."
+        ),
+    ] = False,
     layout: Annotated[
         Layout, typer.Option(help="NIfTI and CSV, or (series) as DIR-Lab 4DCT.")
     ] = Layout.nifti,
@@ -90,8 +98,9 @@ def simulate(
     count = _count(pairs, series)
     if series is None and layout is Layout.dirlab:
         raise _wrong("--layout dirlab", "--series, as DIR-Lab has ten phases", "--pairs")
-    if series is not None and collapse:
-        raise _wrong("--collapse", "--pairs, whose two scans may differ in it", "--series")
+    if every_truth and (series is None or layout is Layout.dirlab):
+        found = "--pairs" if series is None else "--layout dirlab, which has no place for a truth"
+        raise _wrong("--every-truth", "--series, as NIfTI", found)
     if anatomy is None and anatomy_mask is not None:
         raise _wrong("--anatomy-mask", "the CT that it belongs to (--anatomy)", "none")
     steps = None if spacing is None else _spacing(spacing)
@@ -120,9 +129,10 @@ def simulate(
         with output_folder(output, overwrite) as folder:
             if layout is Layout.dirlab:
                 cases = write_dirlab(folder, recipe, count, progress)
+            elif series is None:
+                cases = write_pairs(folder, recipe, count, patient, progress)
             else:
-                write = write_pairs if series is None else write_series
-                cases = write(folder, recipe, count, patient, progress)
+                cases = write_series(folder, recipe, count, patient, progress, every_truth)
             summary = _summary(recipe, "pairs" if series is None else "series", motion, cases)
             # marks the folder as a result, which --overwrite may replace
             (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")

@@ -68,11 +68,17 @@ def write_pairs(
 
 
 def write_series(
-    folder: Path, recipe: Recipe, count: int, patient: str = "", progress: Progress | None = None
+    folder: Path,
+    recipe: Recipe,
+    count: int,
+    patient: str = "",
+    progress: Progress | None = None,
+    every_truth: bool = False,
 ) -> Summary:
     """Write ``folder/case-001`` ... with T00 to T90 and ``folder/dataset.csv``, a row a phase.
 
-    The truth is that of the pair T00 (fixed) and T50 (moving). Otherwise as :func:`write_pairs`.
+    The truth is that of the pair T00 (fixed) and T50 (moving). With ``every_truth``, those from T00 to all other phases
+    are written as well, as ``T10_truth.nii.gz`` .... Otherwise as :func:`write_pairs`.
     """
     rows, made = [], []
     for case, series in _each(recipe, count, progress, "case-{:03d}"):
@@ -96,6 +102,9 @@ def write_series(
             rows.append(cells)
         truth = series.truth(INHALE, EXHALE)
         write_transform(truth, folder / case / "truth.nii.gz")
+        for phase in PHASES[1:] if every_truth else ():
+            there = truth if phase == EXHALE else series.truth(INHALE, phase)
+            write_transform(there, folder / case / f"{phase}_truth.nii.gz")
         made.append(_facts(case, truth, series.lungs[0], series.landmarks[0]))
     write_table(folder / TABLE_NAME, _SAID, rows)
     return made

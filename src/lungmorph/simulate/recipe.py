@@ -9,11 +9,11 @@ from math import exp, log
 from torch import Tensor
 
 from ..errors import InputError
-from ..space import Grid
+from ..space import DisplacementField, Grid
 from .anatomy import Anatomy, thorax
 from .breathing import Breath, breathing_field, random_field
-from .disease import collapse, with_tumour
-from .pairs import SimulatedPair, simulate_pair
+from .disease import Collapse, collapse, with_tumour
+from .pairs import SimulatedPair, moved, simulate_pair
 from .randomness import Draw
 from .real_motion import Motion
 from .series import SimulatedSeries, simulate_series
@@ -39,7 +39,8 @@ class Recipe:
         depth_mm: motion of the diaphragm, or the largest of a random motion; drawn if None.
         noise_hu, slice_thickness: of the scanner; see :func:`lungmorph.simulate.acquire`.
         tumour_mm: mean radius of a mass in a lung.
-        collapse: share of the pairs in which a part of a lung is collapsed in the fixed scan.
+        collapse: share of the patients with a part of a lung collapsed: of a pair in the fixed scan alone, of a
+            series in all phases.
 
     Raises:
         InputError: a value that is none of these; a grid too coarse to show lungs.
@@ -86,8 +87,7 @@ class Recipe:
         """Patient ``number``: exhale (fixed) and inhale (moving)."""
         anatomy = self._patient(number)
         field = self._motion(anatomy, number)
-        draw = Draw(self.seed, number, 34)
-        made = collapse(draw, anatomy.lungs) if draw.chance(self.collapse) else None
+        made = self._collapse(anatomy, number)
         return simulate_pair(
             anatomy,
             field if made is None else made.after(field),
@@ -102,6 +102,9 @@ class Recipe:
     ) -> SimulatedSeries:
         """Patient ``number`` in ten phases; ``progress`` is told (what, share done)."""
         anatomy = self._patient(number)
+        if made := self._collapse(anatomy, number):
+            shrunk = DisplacementField(made.field, self.grid)
+            anatomy = moved(anatomy, shrunk, consolidation=made.consolidation)
         field = self._motion(anatomy, number)
         longest = float(field.square().sum(0).max()) ** 0.5
         return simulate_series(
@@ -129,6 +132,10 @@ class Recipe:
             raise InputError(
                 "tumour", expected="a radius that fits into the lungs", found=str(error)
             ) from error
+
+    def _collapse(self, anatomy: Anatomy, number: int) -> Collapse | None:
+        draw = Draw(self.seed, number, 34)
+        return collapse(draw, anatomy.lungs) if draw.chance(self.collapse) else None
 
     def _motion(self, anatomy: Anatomy, number: int) -> Tensor:
         grid = anatomy.ct.grid
