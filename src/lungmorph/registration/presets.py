@@ -23,12 +23,14 @@ class Preset:
         scales: of the refinement, coarse to fine; none for the network alone.
         field_mm: spacing at which the transform is given.
         lattices: refinements on control points shifted against each other, of which the mean is taken.
+        look: whether to look around before the first scale.
     """
 
     name: str
     scales: tuple[Scale, ...]
     field_mm: float
     lattices: int = 1
+    look: bool = True
 
     def resolved_by(self, *spacings: tuple[float, float, float]) -> Preset:
         """What the scans can tell: without scales finer than half their voxels, control points apart.

@@ -107,9 +107,10 @@ def register(
 
     with clock.step("refine"):
         if settings.scales:
-            looked = sampled(*search(pair, affine, displacement))
+            if settings.look:
+                displacement = sampled(*search(pair, affine, displacement))
             found = [
-                _refined(_shifted(pair, n, settings), affine, settings, looked, clock.within)
+                _refined(_shifted(pair, n, settings), affine, settings, displacement, clock.within)
                 for n in range(settings.lattices)
             ]
             displacement = mean_of([fine for fine, _ in found])
