@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, stdout, use_threads
+from .options import Threads
 from .register import read_points
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def apply(
     first_index: Annotated[
         int | None, typer.Option(min=0, max=1, help="Where a .txt of indices starts to count.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    threads: Threads = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the output file.")
     ] = False,

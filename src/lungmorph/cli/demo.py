@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from .console import print_json, print_verdict, progress_bar, stdout, table, use_threads
+from .options import MetricsAlone, Overwrite, Threads
 from .register import make_sure_of, rows
 
 if TYPE_CHECKING:
@@ -32,13 +33,9 @@ def demo(
     levels: Annotated[
         int | None, typer.Option(min=0, help="Levels of the network; 0: without it.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier result.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print metrics.json and nothing else.")
-    ] = False,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    as_json: MetricsAlone = False,
 ) -> None:
     """Simulate a patient breathing in and out, register the two scans, and show the true error.
 

@@ -15,6 +15,7 @@ from rich.markup import escape
 from ..errors import InputError
 from .console import print_json, print_whole, show_steps, stderr, stdout, use_threads
 from .data import Kind, Option, Pattern, Size, Spacing, opened
+from .options import Verbose
 from .register import PresetName, check_device
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print results.json and nothing else.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Register every case of a dataset and judge the results, LungMorph's and those of other tools.
 

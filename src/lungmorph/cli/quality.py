@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from .console import TONES, print_json, print_verdict, progress_bar, stdout, table, use_threads
+from .options import Backward, LandmarkTable, Overwrite, Threads, Tolerances
 from .register import make_sure_of, scan
 
 if TYPE_CHECKING:
@@ -28,35 +29,23 @@ def quality(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder to make, whole or not at all.")
     ],
-    backward: Annotated[
-        Path | None,
-        typer.Option(
-            help="Transform of the swapped pair, for the inverse consistency; LungMorph's own if left out."
-        ),
-    ] = None,
+    backward: Backward = None,
     fixed_mask: Annotated[
         Path | None, typer.Option(help="Lungs of the fixed image; made if left out.")
     ] = None,
     moving_mask: Annotated[
         Path | None, typer.Option(help="Lungs of the moving image; made if left out.")
     ] = None,
-    landmarks: Annotated[
-        Path | None,
-        typer.Option(help="CSV with columns fixed_x, ..., moving_z in LPS mm."),
-    ] = None,
-    tolerances: Annotated[
-        Path | None, typer.Option(help="Limits of your own, as quality/tolerances.yaml.")
-    ] = None,
+    landmarks: LandmarkTable = None,
+    tolerances: Tolerances = None,
     series: Annotated[str | None, typer.Option(help="Of the fixed DICOM folder.")] = None,
     moving_series: Annotated[str | None, typer.Option(help="Of the moving DICOM folder.")] = None,
     phase: Annotated[str | None, typer.Option(help="Of a 4D CT in the fixed folder.")] = None,
     moving_phase: Annotated[
         str | None, typer.Option(help="Of a 4D CT in the moving folder.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier result.")
-    ] = False,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print quality.json and nothing else.")
     ] = False,

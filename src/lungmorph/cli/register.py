@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, print_verdict, progress_bar, show_steps, stdout, table, use_threads
+from .options import MetricsAlone, Overwrite, Threads, Verbose
 
 if TYPE_CHECKING:
     from ..space import Landmarks, Volume
@@ -78,9 +79,7 @@ def register(
         float | None, typer.Option(help="Finest spacing that the refinement works at, mm.")
     ] = None,
     device: Annotated[str, typer.Option(help="For the network: cpu, cuda, cuda:1, mps.")] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; all if left out.")
-    ] = None,
+    threads: Threads = None,
     series: Annotated[
         str | None, typer.Option(help="Of the fixed DICOM folder: UID, number or description.")
     ] = None,
@@ -99,13 +98,9 @@ def register(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Judge it and write report.html.")
     ] = True,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier result.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print metrics.json and nothing else.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step.")] = False,
+    overwrite: Overwrite = False,
+    as_json: MetricsAlone = False,
+    verbose: Verbose = False,
 ) -> None:
     """Register MOVING to FIXED and write transform, warped image, Jacobian, figures and a picture.
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import stdout, use_threads
+from .options import Backward, LandmarkTable, Threads, Tolerances
 from .quality import show
 from .register import scan
 
@@ -30,20 +31,10 @@ def report(
     moving: Annotated[
         Path | None, typer.Option(help="The moving scan, if it has moved since.")
     ] = None,
-    backward: Annotated[
-        Path | None,
-        typer.Option(
-            help="Transform of the swapped pair, for the inverse consistency; LungMorph's own if left out."
-        ),
-    ] = None,
-    landmarks: Annotated[
-        Path | None,
-        typer.Option(help="CSV with columns fixed_x, ..., moving_z in LPS mm."),
-    ] = None,
-    tolerances: Annotated[
-        Path | None, typer.Option(help="Limits of your own, as quality/tolerances.yaml.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    backward: Backward = None,
+    landmarks: LandmarkTable = None,
+    tolerances: Tolerances = None,
+    threads: Threads = None,
 ) -> None:
     """Write report.html and quality.json of a result anew; of a folder of results, index.html."""
     from ..report.index import write_index

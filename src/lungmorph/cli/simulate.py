@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, progress_bar, stdout, use_threads
+from .options import MetricsAlone, Overwrite, Threads
 from .register import make_sure_of
 
 if TYPE_CHECKING:
@@ -82,13 +83,9 @@ def simulate(
     layout: Annotated[
         Layout, typer.Option(help="NIfTI and CSV, or (series) as DIR-Lab 4DCT.")
     ] = Layout.nifti,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier result.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print metrics.json and nothing else.")
-    ] = False,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    as_json: MetricsAlone = False,
 ) -> None:
     """Make lung CT whose motion is known at every point: pairs of scans, or 4D CTs.
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from .console import print_json, show_steps, stderr, stdout, table, use_threads
+from .options import Threads, Verbose
 
 if TYPE_CHECKING:
     from ..training import Status, Trained
@@ -46,11 +47,11 @@ def train(
     check: Annotated[
         bool, typer.Option("--check", help="Look at config, weights and data, and do not train.")
     ] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    threads: Threads = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result for machines, and nothing else.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train a network, or go on training: stage by stage, with weights and curves in the run's folder.
 
