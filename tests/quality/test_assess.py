@@ -106,7 +106,9 @@ def test_a_fold_is_found_in_its_region(stretched):
     assert any("left upper" in why for why in found.verdict.why)
 
 
-def predicted(left_mm: float, left_shown: bool = True) -> PredictedError:
+def predicted(
+    left_mm: float, left_shown: bool = True, others_fit_better: bool = True
+) -> PredictedError:
     """An error in the patient's left half alone, on a lattice of its own."""
     lattice = Grid.covering(*GRID.bounds(), 4.0)
     k, j, i = np.meshgrid(*(np.arange(n) for n in lattice.shape), indexing="ij")
@@ -120,7 +122,8 @@ def predicted(left_mm: float, left_shown: bool = True) -> PredictedError:
     lungs = torch.from_numpy(inside < 1)
     spread = torch.full(lattice.shape, 0.3)
     shown = ~left | left_shown
-    return PredictedError((error + OFFSET_MM).log(), spread, lungs, shown, lattice)
+    gain = torch.full(lattice.shape, 0.2 if others_fit_better else -0.02)
+    return PredictedError((error + OFFSET_MM).log(), spread, lungs, shown, gain, lattice)
 
 
 def test_a_predicted_error_counts(stretched):
@@ -138,6 +141,21 @@ def test_a_predicted_error_counts(stretched):
     assert told["places"][0]["ml"] == pytest.approx(left_ml, rel=0.03)
     check = next(c for c in found.verdict.checks if c.name == "wrong_place_ml")
     assert (check.value, check.verdict) == (told["places"][0]["ml"], "fail")
+
+
+def test_where_only_other_registrations_disagree_it_is_undecided(stretched):
+    """The scans are as alike here as where the others lead: no place is called wrong, a person should look."""
+    volumes, masks, transform, _ = stretched
+    found = assess(*volumes, *masks, transform, predicted=predicted(2.8, others_fit_better=False))
+    told = found.as_dict()["predicted"]
+    assert told["places"] == []
+    assert told["undecided_percent"] == pytest.approx(100 * 40 / (40 + 45), abs=2)
+    checks = {check.name: check for check in found.verdict.checks}
+    assert checks["wrong_place_ml"].verdict == "pass"
+    assert checks["undecided_percent"].verdict == found.verdict.verdict == "review"
+    assert checks["undecided_percent"].why in found.verdict.why
+    sure = assess(*volumes, *masks, transform, predicted=predicted(2.8)).as_dict()["predicted"]
+    assert (len(sure["places"]), sure["undecided_percent"]) == (1, 0)
 
 
 def test_what_the_moving_scan_does_not_show_is_told_apart(stretched):

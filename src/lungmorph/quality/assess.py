@@ -171,6 +171,7 @@ def _values(
         "folded_percent": figures["folding"]["percent"],
         "jacobian_low": regions[lowest]["p1"],
         "jacobian_high": regions[highest]["p99"],
+        "undecided_percent": told["undecided_percent"] if told else None,
         "not_shown_percent": told["not_shown_percent"] if told else None,
         "outside_percent": figures["folding"]["outside_field_percent"],
     }
@@ -178,7 +179,12 @@ def _values(
     if not marks:
         reasons["landmark_error_mm"] = reasons["landmark_p95_mm"] = "no landmarks were given"
     if predicted is None:
-        for name in ("predicted_error_mm", "wrong_place_ml", "not_shown_percent"):
+        for name in (
+            "predicted_error_mm",
+            "wrong_place_ml",
+            "undecided_percent",
+            "not_shown_percent",
+        ):
             reasons[name] = "it was not asked for"
     if places:
         more = f", and {len(places) - 1} more" if len(places) > 1 else ""

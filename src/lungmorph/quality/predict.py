@@ -12,21 +12,26 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from ..ops import box_mean
 from ..registration.witnesses import Witnesses
 from ..space import Grid, Transform, Volume
 from ..space.sampling import world_points
-from .error_features import error_features
+from .error_features import CHANNELS, SPACING_MM, error_features
 from .error_network import ErrorNetwork, expected_mm, probability_over
 
-#: mm, for which probabilities are given; a place is wrong if its error is probably over the first.
+#: mm, for which probabilities are given; a place is doubted if its error is probably over the first.
 THRESHOLDS_MM = (2.0, 5.0)
+#: By so much local correlation (mean over :data:`AROUND_MM`) the scans must be more alike where a witness leads, for a doubted
+#: place to be called wrong.
+MORE_ALIKE = 0.01
+AROUND_MM = 15.0
 #: Smaller places are not told, mL.
 LEAST_ML = 0.5
 
 
 @dataclass(frozen=True)
 class Place:
-    """A connected part of the lung whose error is probably over ``THRESHOLDS_MM[0]``.
+    """A connected part of the lung that is doubted.
 
     Attributes:
         at: a point of it, its deepest, LPS mm in the fixed scan.
@@ -57,6 +62,7 @@ class PredictedError:
         mean, spread: of log(error + offset), (D, H, W), see :mod:`.error_network`.
         lungs: bool (D, H, W).
         shown: bool (D, H, W), what the transform carries to where the moving scan is: of the rest nothing can be said.
+        gain: (D, H, W), by how much more alike the scans are around where a witness leads: local correlation, at most 2.
         grid: the lattice, along the world's axes.
     """
 
@@ -64,6 +70,7 @@ class PredictedError:
     spread: Tensor
     lungs: Tensor
     shown: Tensor
+    gain: Tensor
     grid: Grid
 
     @cached_property
@@ -86,16 +93,32 @@ class PredictedError:
         fine = values.resample(lungs.grid).data
         return Volume(torch.where(lungs.data > 0, fine, torch.zeros_like(fine)), lungs.grid)
 
+    @cached_property
+    def doubted(self) -> Tensor:
+        """Bool (D, H, W): where the error is probably over the first threshold."""
+        return (self.over(THRESHOLDS_MM[0]).data > 0.5) & self.judged
+
     @property
     def wrong(self) -> Volume:
-        """Bool on the lattice: where the error is probably over the first threshold."""
-        probable = self.over(THRESHOLDS_MM[0]).data > 0.5
-        return Volume(probable & self.judged, self.grid)
+        """Bool on the lattice: what is doubted, and the images say so too."""
+        return Volume(self.doubted & (self.gain > MORE_ALIKE), self.grid)
+
+    @property
+    def undecided(self) -> Volume:
+        """Bool on the lattice: what is doubted though the scans are as alike as where the witnesses lead: either may be wrong."""
+        return Volume(self.doubted & (self.gain <= MORE_ALIKE), self.grid)
+
+    def ml_of(self, part: Volume) -> float:
+        """Volume of a part of the lattice, mL."""
+        return float(part.data.sum()) * self.grid.voxel_volume / 1e3
 
     @cached_property
     def places(self) -> list[Place]:
-        """Where to look, the largest first."""
-        labels, _ = ndimage.label(self.wrong.data.numpy())
+        """What is wrong, the largest first."""
+        return self._places(self.wrong.data)
+
+    def _places(self, where: Tensor) -> list[Place]:
+        labels, _ = ndimage.label(where.numpy())
         error = self.mm.data.numpy()
         found = []
         for number, box in enumerate(ndimage.find_objects(labels), start=1):
@@ -112,7 +135,8 @@ class PredictedError:
     def summary(self) -> dict[str, Any]:
         """JSON-ready: figures over what is judged; ``over_2mm_percent`` is the registration-error index of the case.
 
-        ``not_shown_percent`` is the share of the lungs that the moving scan does not show.
+        ``not_shown_percent`` is the share of the lungs that the moving scan does not show, ``undecided_percent`` the share of
+        what is judged that the witnesses doubt and the images do not.
         """
         error = self.mm.data[self.judged].numpy()
         hidden = (self.lungs & ~self.shown).sum() / self.lungs.sum()
@@ -128,6 +152,7 @@ class PredictedError:
             "max_mm": float(error.max()),
             **shares,
             "not_shown_percent": 100 * float(hidden),
+            "undecided_percent": 100 * float(self.undecided.data.sum() / self.judged.sum()),
             "places": [place.as_dict() for place in self.places],
         }
 
@@ -154,7 +179,20 @@ def predict_error(
     mean, spread = network.predict(features)
     there = transform.map_points(world_points(grid)).reshape(-1, 3).numpy()
     shown = torch.from_numpy(moving.grid.contains(there)).reshape(lungs.shape)
-    return PredictedError(mean, spread, lungs, shown, grid)
+    return PredictedError(mean, spread, lungs, shown, _gain(features), grid)
+
+
+def _gain(features: Tensor) -> Tensor:
+    """By how much more alike the scans are around where the better of both witnesses leads, (D, H, W)."""
+
+    def alike(name: str) -> Tensor:
+        return features[CHANNELS.index(name)]
+
+    radius = round((AROUND_MM / SPACING_MM - 1) / 2)
+    own = alike("likeness, near")
+    others = (alike(f"likeness on the {way}, near") for way in ("way back", "second way"))
+    gains = torch.stack([other - own for other in others])[None]
+    return box_mean(gains, radius)[0].amax(dim=0)
 
 
 def _deepest(part: NDArray[np.bool_], box: tuple[slice, ...]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from ..errors import InputError
 
 NAMES = (
     "landmark_error_mm", "landmark_p95_mm", "predicted_error_mm", "wrong_place_ml", "inverse_consistency_mm", "surface_mm",
-    "dice", "folded_percent", "jacobian_low", "jacobian_high", "not_shown_percent", "outside_percent",
+    "dice", "folded_percent", "jacobian_low", "jacobian_high", "undecided_percent", "not_shown_percent", "outside_percent",
 )  # fmt: skip
 
 

@@ -70,6 +70,7 @@ def render(report: Report) -> str:
         windows=WINDOWS,
         checks=[rows.check_row(check) for check in found.verdict.checks],
         places=rows.place_rows(report),
+        undecided=rows.undecided_ml(report),
         landmarks=rows.landmark_rows(report),
         region_heads=rows.region_heads(report),
         regions=rows.region_rows(report),
@@ -149,9 +150,12 @@ def _volumes(
         sheets[overlay["name"]] = make_sheet(np.where(lungs, values, np.uint8(0)), exact=True)
     places = predicted.places if predicted is not None else []
     first = _first_place(lungs)
-    if predicted is not None and places:
-        wrong = predicted.wrong.resample(grid).data.numpy() & lungs
-        sheets["wrong"] = make_sheet(np.where(wrong, np.uint8(255), np.uint8(0)), exact=True)
+    rims = {"wrong": predicted.wrong, "undecided": predicted.undecided} if predicted else {}
+    for name, where in rims.items():
+        inside = where.resample(grid).data.numpy() & lungs
+        if inside.any():
+            sheets[name] = make_sheet(np.where(inside, np.uint8(255), np.uint8(0)), exact=True)
+    if places:
         nearest = np.rint(grid.to_index(places[0].at)).astype(int)
         first = np.clip(nearest, 0, np.asarray(grid.size) - 1).tolist()
     packed = {name: sheet.as_dict() for name, sheet in sheets.items()}

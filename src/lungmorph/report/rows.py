@@ -26,7 +26,7 @@ def cards(report: Report) -> list[tuple[str, str, str]]:
         told = predicted.summary
         note = f"95 % of the lung below {told['p95_mm']:.1f} mm"
         made.append(("predicted error", f"{told['mean_mm']:.2f} mm", note))
-        made.append(_places_card(predicted.places))
+        made.append(_places_card(predicted.places, undecided_ml(report)))
     made += [(title, value, note) for title, value, note in report.cards]
     made.append(
         (
@@ -48,11 +48,21 @@ def cards(report: Report) -> list[tuple[str, str, str]]:
     return made
 
 
-def _places_card(places: Sequence[Place]) -> tuple[str, str, str]:
+def _places_card(places: Sequence[Place], undecided: str) -> tuple[str, str, str]:
     """How many places are wrong, and the largest."""
+    unclear = f"{undecided} mL are undecided" if undecided else ""
     if not places:
-        return "places to look at", "none", f"no error over {THRESHOLDS_MM[0]:g} mm is probable"
-    return "places to look at", str(len(places)), f"the largest has {places[0].ml:.0f} mL"
+        note = unclear or f"no error over {THRESHOLDS_MM[0]:g} mm is probable"
+        return "places to look at", "none", note
+    more = f"; {unclear}" if unclear else ""
+    return "places to look at", str(len(places)), f"the largest has {places[0].ml:.0f} mL{more}"
+
+
+def undecided_ml(report: Report) -> str:
+    """Volume that is doubted though the images do not tell; empty if it is too little to speak of."""
+    predicted = report.assessment.predicted
+    ml = predicted.ml_of(predicted.undecided) if predicted else 0.0
+    return f"{ml:.0f}" if ml >= 1 else ""
 
 
 def place_rows(report: Report) -> list[dict[str, str]]:

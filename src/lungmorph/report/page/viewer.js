@@ -39,6 +39,7 @@
   };
 
   // ---- what one pixel shows
+  const RIMS = [["undecided", [255, 176, 0]], ["wrong", [0, 229, 255]]];
   const hu = (v) => data.hu[0] + (v / 255) * (data.hu[1] - data.hu[0]);
   const table = new Uint8ClampedArray(256);
   function makeTable() {
@@ -62,8 +63,9 @@
   function paint(plane) {
     const { context, image, across, down, through, flip } = plane;
     const w = data.size[across], h = data.size[down];
-    const { fixed, before, after, lungs, wrong } = volumes;
-    const outlined = state.outline && wrong, one = stride[across], line = stride[down];
+    const { fixed, before, after, lungs } = volumes;
+    const rims = state.outline ? RIMS.filter(([name]) => volumes[name]) : [];
+    const one = stride[across], line = stride[down];
     const overlay = volumes[state.overlay], tint = colours[state.overlay];
     const pixels = image.data, share = state.share;
     let to = 0;
@@ -87,9 +89,12 @@
           const c = tint[overlay[index]], o = state.opacity;
           red += o * (c[0] - red); green += o * (c[1] - green); blue += o * (c[2] - blue);
         }
-        // the rim of a wrong place: inside, with a neighbour that is not
-        if (outlined && wrong[index] && !(wrong[index - one] && wrong[index + one] && wrong[index - line] && wrong[index + line])) {
-          red = 0; green = 229; blue = 255;
+        for (const [name, rim] of rims) {
+          // inside, with a neighbour that is not
+          const part = volumes[name];
+          if (part[index] && !(part[index - one] && part[index + one] && part[index - line] && part[index + line])) {
+            [red, green, blue] = rim;
+          }
         }
         pixels[to] = red; pixels[to + 1] = green; pixels[to + 2] = blue;
       }
