@@ -64,9 +64,14 @@ def test_an_interruption_ends_the_command_too(tmp_path: Path) -> None:
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)  # a real signal: it ends a blocking wait
 
-    threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        measured([PYTHON, "-c", code], tmp_path / "log", threads=1)
+    # a shell starts what runs in its background with interruptions ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            measured([PYTHON, "-c", code], tmp_path / "log", threads=1)
+    finally:
+        signal.signal(signal.SIGINT, before)
     for _ in range(100):
         if not _alive(int(mark.read_text())):
             return

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,19 @@ def test_wrong_places_are_listed_and_the_view_begins_there(page: str, report: Re
     data = data_of(page)
     start = np.asarray(data["origin"]) + np.asarray(data["start"]) * data["spacing"]
     assert np.abs(start - places[0].at).max() <= data["spacing"] / 2 + 0.01
+
+
+def test_what_is_undecided_is_said_without_a_wrong_place_too(page: str, report: Report) -> None:
+    assert 'id="undecided"' in page
+    predicted = report.assessment.predicted
+    assert predicted is not None
+    unsure = replace(predicted, gain=torch.zeros_like(predicted.gain))
+    alone = render(replace(report, assessment=replace(report.assessment, predicted=unsure)))
+    assert 'id="undecided"' in alone
+    assert "Places to look at (" not in alone
+    sure = replace(predicted, gain=torch.ones_like(predicted.gain))
+    without = render(replace(report, assessment=replace(report.assessment, predicted=sure)))
+    assert 'id="undecided"' not in without
 
 
 def test_landmarks_worst_first_and_figures_on_top(page: str, report: Report) -> None:

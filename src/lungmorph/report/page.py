@@ -150,11 +150,14 @@ def _volumes(
         sheets[overlay["name"]] = make_sheet(np.where(lungs, values, np.uint8(0)), exact=True)
     places = predicted.places if predicted is not None else []
     first = _first_place(lungs)
-    rims = {"wrong": predicted.wrong, "undecided": predicted.undecided} if predicted else {}
+    rims = {}
+    if predicted is not None and places:
+        rims["wrong"] = predicted.wrong
+    if predicted is not None and rows.undecided_ml(report):
+        rims["undecided"] = predicted.undecided
     for name, where in rims.items():
         inside = where.resample(grid).data.numpy() & lungs
-        if inside.any():
-            sheets[name] = make_sheet(np.where(inside, np.uint8(255), np.uint8(0)), exact=True)
+        sheets[name] = make_sheet(np.where(inside, np.uint8(255), np.uint8(0)), exact=True)
     if places:
         nearest = np.rint(grid.to_index(places[0].at)).astype(int)
         first = np.clip(nearest, 0, np.asarray(grid.size) - 1).tolist()
