@@ -26,9 +26,9 @@ from lungmorph.evaluation.records import file_name
 from lungmorph.files import read_image, read_transform
 from lungmorph.ops import length
 from lungmorph.quality.error_features import CHANNELS, error_features, error_lattice, way_back
-from lungmorph.quality.error_network import ErrorNetwork, expected_mm, probability_over
+from lungmorph.quality.error_network import ErrorNetwork, probability_over
 from lungmorph.quality.error_weights import load_error_network
-from lungmorph.quality.predict import predict_error
+from lungmorph.quality.predict import PredictedError, predict_error
 from lungmorph.registration.prepare import Prepared, prepare
 from lungmorph.registration.witnesses import Witnesses, register_witnesses
 from lungmorph.space import DisplacementField, Grid, Transform
@@ -64,8 +64,9 @@ def _case(
     points = world_points(grid)
     there = truth.map_points(points).reshape(-1, 3).numpy()
     # where the lung leaves the moving scan there is nothing to match
-    shown = torch.from_numpy(pair.moving.grid.contains(there)).reshape(points.shape[:-1])
-    known = torch.from_numpy(truth.covers(points.numpy())) & shown
+    known = torch.from_numpy(
+        truth.covers(points.numpy()) & pair.moving.grid.contains(there).reshape(points.shape[:-1])
+    )
     draw = np.random.default_rng(0)
     found = []
     for path in methods:
@@ -76,7 +77,10 @@ def _case(
         features, lungs, _ = error_features(
             pair.fixed, pair.moving, pair.fixed_lungs, transform, witnesses, grid
         )
-        mean, spread = network.predict(features)
+        shown = torch.from_numpy(
+            pair.moving.grid.contains(transform.map_points(points).reshape(-1, 3).numpy())
+        ).reshape(lungs.shape)
+        said = PredictedError.of(network, features, lungs, shown, grid)
         seconds = time.perf_counter() - begin
         inside = (lungs & known).numpy()
         chosen = np.flatnonzero(inside)
@@ -95,9 +99,11 @@ def _case(
                 path.name,
                 seconds,
                 at(_error(transform, truth, points)),
-                at(expected_mm(mean)),
-                at(probability_over(2.0, mean, spread)),
-                at(probability_over(5.0, mean, spread)),
+                at(said.mm.data),
+                at(said.over(2.0).data),
+                at(said.over(5.0).data),
+                at(said.wrong.data),
+                at(said.undecided.data),
                 alone,
                 at(way_back(points, transform.map_points(points), witnesses.back)[2]),
                 at(features[CHANNELS.index("difference")]),
@@ -129,6 +135,7 @@ def _planted(
     return Planted(
         recipe.id,
         sum(place.ml for place in calm.places),
+        calm.ml_of(calm.undecided),
         float(pair.fixed_lungs.data.sum()) * pair.fixed_lungs.grid.voxel_volume / 1e3,
         min(away, default=float("inf")),
         float(alarmed.mm.data[k, j, i]),

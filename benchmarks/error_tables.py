@@ -33,6 +33,8 @@ class Judged:
     predicted: Float
     over2: Float
     over5: Float
+    wrong: NDArray[np.bool_]
+    undecided: NDArray[np.bool_]
     images_alone: Float | None
     way_back: Float
     difference: Float
@@ -48,7 +50,8 @@ class Planted:
     """The perfect registration of a case, as it is and wrong in one place on purpose.
 
     Attributes:
-        false_ml: volume of the places that are doubted in the perfect one.
+        false_ml: volume of the places that are called wrong in the perfect one.
+        undecided_ml: volume that is undecided in it.
         lung_ml: of the lungs.
         off_mm: from the planted place to the nearest doubted one; infinite if there is none.
         said_mm: error that is predicted in the middle of the planted place.
@@ -56,6 +59,7 @@ class Planted:
 
     case: str
     false_ml: float
+    undecided_ml: float
     lung_ml: float
     off_mm: float
     said_mm: float
@@ -111,16 +115,38 @@ def planted_rows(found: list[Planted]) -> list[str]:
     lines = [
         "",
         f"**A failure planted.** In the perfect registration of each case, a ball of {BALL_MM:g} mm somewhere in the lung is displaced "
-        f"by {PLANTED_MM:g} mm (with a rim of {RIM_MM:g} mm). Found within {NEAR_MM:g} mm: {near} of {len(found)}. Doubted without "
-        "reason: what is told of the perfect registration as it is.",
+        f"by {PLANTED_MM:g} mm (with a rim of {RIM_MM:g} mm). Found within {NEAR_MM:g} mm: {near} of {len(found)}. Called wrong, and "
+        "undecided: what is told of the perfect registration as it is.",
         "",
-        "| case | lung mL | doubted without reason, mL | planted place missed by, mm | error said there, mm |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| case | lung mL | called wrong, mL | undecided, mL | planted place missed by, mm | error said there, mm |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {one.case} | {one.lung_ml:.0f} | {one.false_ml:.1f} | {one.off_mm:.1f} | {one.said_mm:.1f} |"
+        f"| {one.case} | {one.lung_ml:.0f} | {one.false_ml:.1f} | {one.undecided_ml:.1f} | {one.off_mm:.1f} | {one.said_mm:.1f} |"
         for one in found
     ]
+    return lines
+
+
+def alarm_rows(groups: list[tuple[str, list[Judged]]]) -> list[str]:
+    """What is called wrong and what is undecided, of the points that are and of those that are not."""
+    lines = [
+        "",
+        "**Called wrong, and undecided**, % of the points of the lung with so large an error:",
+        "",
+        "| registrations of | over 2 mm: wrong | undecided | over 5 mm: wrong | undecided | up to 2 mm: wrong | undecided |",
+        "| --- |" + " ---: |" * 6,
+    ]
+    for title, kept in groups:
+        truth, wrong, undecided = (
+            np.concatenate([getattr(one, name) for one in kept])
+            for name in ("truth", "wrong", "undecided")
+        )
+        cells = [title]
+        for part in (truth > 2, truth > 5, truth <= 2):
+            for told in (wrong, undecided):
+                cells.append(f"{100 * told[part].mean():.2f}" if part.any() else "")
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
@@ -158,6 +184,7 @@ def section(found: list[Judged], planted: list[Planted], command: str) -> str:
         "",
         f"Seconds of the features and the network, with {torch.get_num_threads()} threads: median {np.median(seconds):.1f}, at most "
         f"{seconds.max():.1f}. The two other registrations that it goes by take longer, and are made once a pair.",
+        *alarm_rows([(title, kept) for title, kept in groups if kept]),
         *planted_rows(planted),
     ]
     return "\n".join(lines) + "\n"

@@ -46,11 +46,10 @@ def displaced(truth: DisplacementField, spot: np.ndarray, by: float) -> Displace
 def test_a_perfect_registration_raises_next_to_no_alarm(
     small_pair: SimulatedPair, witnesses: Witnesses
 ) -> None:
-    """At 3 mm both witnesses miss a pocket above the diaphragm; some 2 mL of it are doubted, of four litres."""
+    """At 3 mm both witnesses miss a pocket above the diaphragm; of three litres half a millilitre is called wrong."""
     found = judged(small_pair, small_pair.truth, witnesses).summary
-    lungs = small_pair.fixed_lungs
-    ml = float(lungs.data.sum()) * lungs.grid.voxel_volume / 1e3
-    assert sum(place["ml"] for place in found["places"]) < 0.001 * ml
+    assert sum(place["ml"] for place in found["places"]) < 1.0
+    assert found["undecided_percent"] < 0.3
     assert found["mean_mm"] < 0.35
     assert found["over_2mm_percent"] < 1.5
 

@@ -73,6 +73,14 @@ class PredictedError:
     gain: Tensor
     grid: Grid
 
+    @classmethod
+    def of(
+        cls, network: ErrorNetwork, features: Tensor, lungs: Tensor, shown: Tensor, grid: Grid
+    ) -> PredictedError:
+        """What the network makes of the features of :func:`.error_features.error_features`."""
+        mean, spread = network.predict(features)
+        return cls(mean, spread, lungs, shown, _gain(features), grid)
+
     @cached_property
     def judged(self) -> Tensor:
         """Bool (D, H, W): the lungs, as far as the moving scan shows them (all of them where it shows nothing)."""
@@ -176,10 +184,9 @@ def predict_error(
             those that the network knows.
     """
     features, lungs, grid = error_features(fixed, moving, fixed_lungs, transform, witnesses)
-    mean, spread = network.predict(features)
     there = transform.map_points(world_points(grid)).reshape(-1, 3).numpy()
     shown = torch.from_numpy(moving.grid.contains(there)).reshape(lungs.shape)
-    return PredictedError(mean, spread, lungs, shown, _gain(features), grid)
+    return PredictedError.of(network, features, lungs, shown, grid)
 
 
 def _gain(features: Tensor) -> Tensor:
