@@ -3,7 +3,7 @@
 The images say something (do fixed and warped scan agree here, is there structure that could tell?), the mapping does (does it
 stretch as tissue does?), and two other registrations of the pair do: does the way back lead back, does the second way there
 lead to the same place? Each of them can be wrong itself. So a place that only one of them disputes is hardly in doubt, and
-the images are asked where the way back ends and where the second way leads as well: who is right is alike.
+the images are asked where the way back ends and where the second way leads as well: the scans are alike where the right one leads.
 """
 
 from __future__ import annotations

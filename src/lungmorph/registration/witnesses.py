@@ -63,4 +63,4 @@ def register_witnesses(
             names=(names[first], names[second]),
         ).transform
 
-    return Witnesses(registered(1, 0), there or registered(0, 1))
+    return Witnesses(registered(1, 0), registered(0, 1) if there is None else there)
