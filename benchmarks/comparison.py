@@ -71,6 +71,7 @@ ENTRIES = (
     Entry("multilevel-1", "multi-level, 1 level", "multilevel.yaml", (1.0,), levels=1),
     Entry("multilevel-2-apart", "multi-level, 2 levels, before the joint stage", "multilevel.yaml", (0.4, 0.6)),
     Entry("multilevel-2", "multi-level, 2 levels, with the joint stage", "multilevel.yaml", (0.3, 0.4, 0.3)),
+    Entry("multilevel-2-long", "multi-level, 2 levels, as long as the released weights", "multilevel.yaml", (0.3, 0.4, 0.3), minutes=RELEASED_MINUTES),
     Entry("multilevel-3-apart", "multi-level, 3 levels, before the joint stage", "three-level.yaml", (0.3, 0.4, 0.3)),
     Entry("multilevel-3", "multi-level, 3 levels, with the joint stage", "three-level.yaml", (0.25, 0.3, 0.2, 0.25)),
     Entry("correlation-2", "the same, correlation in place of concatenation, 2 levels", "correlation.yaml", (0.3, 0.4, 0.3)),
