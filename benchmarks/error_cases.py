@@ -51,10 +51,12 @@ from splits import ANATOMIES, MOTIONS, data_folder
 FIRST_SEED = {"train": 300_000, "validation": 400_000, "test": 500_000}
 #: Of the simulated scans, mm.
 SPACINGS = ((2.0, 2.0, 2.0), (1.8, 1.8, 2.5), (2.5, 2.5, 2.5), (1.8, 1.8, 4.0))
+#: Share of the pairs in which a part of the lung holds no air.
+AIRLESS = 0.15
 
 
-def simulated(split: str, number: int) -> SimulatedPair:
-    """Pair ``number`` of a split."""
+def simulated(split: str, number: int, airless: float = AIRLESS) -> SimulatedPair:
+    """Pair ``number`` of a split; with the probability ``airless``, a part of its fixed lung holds no air."""
     draw = Draw(FIRST_SEED[split] + number, 21)
     spacing = SPACINGS[draw.integer(0, len(SPACINGS))]
     anatomy = _anatomy(split, number, spacing, draw)
@@ -66,9 +68,9 @@ def simulated(split: str, number: int) -> SimulatedPair:
         field = motion.field_on(grid, anatomy.lungs, amplitude=draw.uniform(0.4, 1.2))
     else:
         field = breathing_field(draw, anatomy.lungs, Breath.drawn(draw))
-    airless = collapse(draw, anatomy.lungs) if draw.chance(0.15) else None
-    if airless is not None:
-        field = airless.after(field)
+    collapsed = collapse(draw, anatomy.lungs) if draw.chance(airless) else None
+    if collapsed is not None:
+        field = collapsed.after(field)
     moving_grid = None
     if draw.chance(0.3):
         x, y, _ = grid.spacing
@@ -79,7 +81,7 @@ def simulated(split: str, number: int) -> SimulatedPair:
         FIRST_SEED[split] + number,
         noise_hu=draw.uniform(5, 40),
         blur_mm=draw.uniform(0.3, 1.2),
-        consolidation=airless.consolidation if airless else None,
+        consolidation=collapsed.consolidation if collapsed else None,
         moving_grid=moving_grid,
     )
     return replace(pair, moving=_otherwise(pair.moving, draw))
@@ -119,12 +121,14 @@ def keep(
         save_file(tensors, part, metadata={"facts": json.dumps(facts)})
 
 
-def make(split: str, number: int, folder: Path, rivals: list[str], python: str) -> list[str]:
+def make(
+    split: str, number: int, airless: float, folder: Path, rivals: list[str], python: str
+) -> list[str]:
     """The attempts at one pair that its folder does not hold yet; their names."""
     attempts = [name for name in (*Attempts.names, *rivals) if not (folder / _file(name)).exists()]
     if not attempts:
         return []
-    simulation = simulated(split, number)
+    simulation = simulated(split, number, airless)
     pair = prepare(
         simulation.fixed, simulation.moving, simulation.fixed_lungs, simulation.moving_lungs
     )
@@ -194,6 +198,12 @@ def main() -> None:
     parser.add_argument("--split", choices=list(MOTIONS), default="train")
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument(
+        "--airless",
+        type=float,
+        default=AIRLESS,
+        help="share of the pairs with a part of the lung without air",
+    )
     parser.add_argument("--rivals", nargs="*", default=[])
     parser.add_argument("--rivals-python", default="python")
     parser.add_argument("--threads", type=int, default=1, help="one a process is best: run several")
@@ -202,7 +212,7 @@ def main() -> None:
     for number in range(given.first, given.first + given.pairs):
         folder = given.folder / given.split / f"{number:04d}"
         folder.mkdir(parents=True, exist_ok=True)
-        made = make(given.split, number, folder, given.rivals, given.rivals_python)
+        made = make(given.split, number, given.airless, folder, given.rivals, given.rivals_python)
         print(folder, ", ".join(made) or "there already", flush=True)
 
 
