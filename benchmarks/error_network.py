@@ -28,7 +28,7 @@ from lungmorph.ops import length
 from lungmorph.quality.error_features import CHANNELS, error_features, error_lattice, way_back
 from lungmorph.quality.error_network import ErrorNetwork, probability_over
 from lungmorph.quality.error_weights import load_error_network
-from lungmorph.quality.predict import PredictedError, predict_error
+from lungmorph.quality.predict import predict_error
 from lungmorph.registration.prepare import Prepared, prepare
 from lungmorph.registration.witnesses import Witnesses, register_witnesses
 from lungmorph.space import DisplacementField, Grid, Transform
@@ -59,7 +59,8 @@ def _case(
 ) -> tuple[list[Judged], Planted]:
     truth = make(recipe, data_folder()).truth
     pair = prepare(read_image(files / "fixed.nii.gz"), read_image(files / "moving.nii.gz"))
-    witnesses = register_witnesses(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs)
+    images = pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs
+    witnesses = register_witnesses(*images)
     grid = error_lattice(pair.fixed_lungs)
     points = world_points(grid)
     there = truth.map_points(points).reshape(-1, 3).numpy()
@@ -74,14 +75,9 @@ def _case(
         assert file is not None
         transform = read_transform(file)
         begin = time.perf_counter()
-        features, lungs, _ = error_features(
-            pair.fixed, pair.moving, pair.fixed_lungs, transform, witnesses, grid
-        )
-        shown = torch.from_numpy(
-            pair.moving.grid.contains(transform.map_points(points).reshape(-1, 3).numpy())
-        ).reshape(lungs.shape)
-        said = PredictedError.of(network, features, lungs, shown, grid)
+        said = predict_error(network, *images, transform, witnesses)
         seconds = time.perf_counter() - begin
+        features, lungs, _ = error_features(*images[:3], transform, witnesses, grid)
         inside = (lungs & known).numpy()
         chosen = np.flatnonzero(inside)
         chosen = chosen[draw.permutation(len(chosen))[:POINTS]]
@@ -127,7 +123,15 @@ def _planted(
     off = torch.as_tensor(aim).float()[:, None, None, None] * share
     wrong = DisplacementField(perfect.data + off, perfect.grid)
     calm, alarmed = (
-        predict_error(network, pair.fixed, pair.moving, pair.fixed_lungs, transform, witnesses)
+        predict_error(
+            network,
+            pair.fixed,
+            pair.moving,
+            pair.fixed_lungs,
+            pair.moving_lungs,
+            transform,
+            witnesses,
+        )
         for transform in (perfect, wrong)
     )
     away = [float(np.linalg.norm(np.array(place.at) - spot)) for place in alarmed.places]

@@ -107,7 +107,10 @@ def test_a_fold_is_found_in_its_region(stretched):
 
 
 def predicted(
-    left_mm: float, left_shown: bool = True, others_fit_better: bool = True
+    left_mm: float,
+    left_shown: bool = True,
+    others_fit_better: bool = True,
+    left_airless: bool = False,
 ) -> PredictedError:
     """An error in the patient's left half alone, on a lattice of its own."""
     lattice = Grid.covering(*GRID.bounds(), 4.0)
@@ -123,7 +126,8 @@ def predicted(
     spread = torch.full(lattice.shape, 0.3)
     shown = ~left | left_shown
     gain = torch.full(lattice.shape, 0.2 if others_fit_better else -0.02)
-    return PredictedError((error + OFFSET_MM).log(), spread, lungs, shown, gain, lattice)
+    airless = left & left_airless
+    return PredictedError((error + OFFSET_MM).log(), spread, lungs, shown, airless, gain, lattice)
 
 
 def test_a_predicted_error_counts(stretched):
@@ -156,6 +160,19 @@ def test_where_only_other_registrations_disagree_it_is_undecided(stretched):
     assert checks["undecided_percent"].why in found.verdict.why
     sure = assess(*volumes, *masks, transform, predicted=predicted(2.8)).as_dict()["predicted"]
     assert (len(sure["places"]), sure["undecided_percent"]) == (1, 0)
+
+
+def test_beside_lung_without_air_images_do_not_decide(stretched):
+    volumes, masks, transform, _ = stretched
+    found = assess(*volumes, *masks, transform, predicted=predicted(2.8, left_airless=True))
+    told = found.as_dict()["predicted"]
+    assert told["places"] == []
+    assert told["undecided_percent"] == pytest.approx(100 * 40 / (40 + 45), abs=2)
+    assert told["airless_ml"] == pytest.approx(4 / 3 * np.pi * 40 * 60 * 95 / 1000, rel=0.03)
+    check = next(c for c in found.verdict.checks if c.name == "undecided_percent")
+    assert "without air" in check.why
+    sure = assess(*volumes, *masks, transform, predicted=predicted(2.8)).as_dict()["predicted"]
+    assert sure["airless_ml"] == 0
 
 
 def test_what_the_moving_scan_does_not_show_is_told_apart(stretched):

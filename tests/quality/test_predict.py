@@ -22,7 +22,8 @@ def witnesses(small_pair: SimulatedPair) -> Witnesses:
 
 def judged(pair: SimulatedPair, transform: Transform, witnesses: Witnesses) -> PredictedError:
     network, _ = load_error_network()
-    return predict_error(network, pair.fixed, pair.moving, pair.fixed_lungs, transform, witnesses)
+    images = pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs
+    return predict_error(network, *images, transform, witnesses)
 
 
 def in_the_lung(pair: SimulatedPair) -> np.ndarray:

@@ -83,6 +83,7 @@ def report(small_pair: SimulatedPair) -> Report:
         torch.full(lattice.shape, 0.3),
         pair.fixed_lungs.resample(lattice).data > 0,
         torch.ones(lattice.shape, dtype=torch.bool),
+        torch.zeros(lattice.shape, dtype=torch.bool),
         gain.expand(lattice.shape),
         lattice,
     )
@@ -173,6 +174,11 @@ def test_what_is_undecided_is_said_without_a_wrong_place_too(page: str, report: 
     alone = render(replace(report, assessment=replace(report.assessment, predicted=unsure)))
     assert 'id="undecided"' in alone
     assert "Places to look at (" not in alone
+    assert "no air" not in alone
+    closed = replace(predicted, airless=torch.ones_like(predicted.airless))
+    beside = render(replace(report, assessment=replace(report.assessment, predicted=closed)))
+    assert 'id="undecided"' in beside and "no air" in beside
+    assert "Places to look at (" not in beside
     sure = replace(predicted, gain=torch.ones_like(predicted.gain))
     without = render(replace(report, assessment=replace(report.assessment, predicted=sure)))
     assert 'id="undecided"' not in without

@@ -5,7 +5,7 @@ function says millimetres; mapping p -> p + u(p); ``align_corners=True``.
 """
 
 from .jacobian import determinant_below, jacobian_determinant, smallest_determinant
-from .local import box_mean, gaussian, normalize_locally
+from .local import box_mean, dilated, eroded, gaussian, normalize_locally
 from .sample import identity_points, sample, to_normalized
 from .unfold import unfold
 from .warp import compose, integrate, invert, length, warp
@@ -14,6 +14,8 @@ __all__ = [
     "box_mean",
     "compose",
     "determinant_below",
+    "dilated",
+    "eroded",
     "gaussian",
     "identity_points",
     "integrate",

@@ -1,4 +1,4 @@
-"""Local statistics: box means, local normalisation, Gaussian smoothing.
+"""Local statistics: box means, local normalisation, Gaussian smoothing, masks grown and shrunk.
 
 Box sums are made of shifted views added in place, axis by axis: on the CPU that is four times faster
 than ``avg_pool3d`` and ten times faster than ``conv3d`` for one channel, and, unlike running sums,
@@ -33,6 +33,17 @@ def box_mean(image: Tensor, radius: int) -> Tensor:
             total += padded.narrow(dim, offset, size)
         image = total
     return image / width**3
+
+
+def eroded(mask: Tensor, radius: int) -> Tensor:
+    """What of a mask (D, H, W), bool, has the whole cube of side 2*radius+1 around it in the mask, as far as there is one."""
+    beyond = (~mask).float()[None, None]
+    return F.max_pool3d(beyond, 2 * radius + 1, 1, radius)[0, 0] < 0.5
+
+
+def dilated(mask: Tensor, radius: int) -> Tensor:
+    """A mask (D, H, W), bool, and what lies within a cube of side 2*radius+1 around it."""
+    return F.max_pool3d(mask.float()[None, None], 2 * radius + 1, 1, radius)[0, 0] > 0.5
 
 
 def normalize_locally(image: Tensor, radius: int, floor: float) -> Tensor:

@@ -189,6 +189,10 @@ def _values(
     if places:
         more = f", and {len(places) - 1} more" if len(places) > 1 else ""
         reasons["wrong_place_ml"] = f"at {_place(places[0]['at'])}{more}"
+    if told and told["airless_ml"]:
+        reasons["undecided_percent"] = (
+            f"{told['airless_ml']:.0f} mL lie in and beside lung without air in one scan"
+        )
     if consistency is None:
         reasons["inverse_consistency_mm"] = "there is no registration of the swapped pair"
     if figures["overlap"]["surface_mean_mm"] is None:

@@ -16,6 +16,7 @@ from ..ops import box_mean
 from ..registration.witnesses import Witnesses
 from ..space import Grid, Transform, Volume
 from ..space.sampling import world_points
+from .airless import airless
 from .error_features import CHANNELS, SPACING_MM, error_features
 from .error_network import ErrorNetwork, expected_mm, probability_over
 
@@ -62,6 +63,7 @@ class PredictedError:
         mean, spread: of log(error + offset), (D, H, W), see :mod:`.error_network`.
         lungs: bool (D, H, W).
         shown: bool (D, H, W), what the transform carries to where the moving scan is: of the rest nothing can be said.
+        airless: bool (D, H, W), where a part of the lung is without air in one scan, and beside it; see :mod:`.airless`.
         gain: (D, H, W), by how much more alike the scans are around where a witness leads: local correlation, at most 2.
         grid: the lattice, along the world's axes.
     """
@@ -70,16 +72,9 @@ class PredictedError:
     spread: Tensor
     lungs: Tensor
     shown: Tensor
+    airless: Tensor
     gain: Tensor
     grid: Grid
-
-    @classmethod
-    def of(
-        cls, network: ErrorNetwork, features: Tensor, lungs: Tensor, shown: Tensor, grid: Grid
-    ) -> PredictedError:
-        """What the network makes of the features of :func:`.error_features.error_features`."""
-        mean, spread = network.predict(features)
-        return cls(mean, spread, lungs, shown, _gain(features), grid)
 
     @cached_property
     def judged(self) -> Tensor:
@@ -108,13 +103,13 @@ class PredictedError:
 
     @property
     def wrong(self) -> Volume:
-        """Bool on the lattice: what is doubted, and the images say so too."""
-        return Volume(self.doubted & (self.gain > MORE_ALIKE), self.grid)
+        """Bool on the lattice: what is doubted, and the images can say so and do."""
+        return Volume(self.doubted & (self.gain > MORE_ALIKE) & ~self.airless, self.grid)
 
     @property
     def undecided(self) -> Volume:
-        """Bool on the lattice: what is doubted though the scans are as alike as where the witnesses lead: either may be wrong."""
-        return Volume(self.doubted & (self.gain <= MORE_ALIKE), self.grid)
+        """Bool on the lattice: what is doubted though the images do not say so, or cannot: either may be wrong."""
+        return Volume(self.doubted & ~self.wrong.data, self.grid)
 
     def ml_of(self, part: Volume) -> float:
         """Volume of a part of the lattice, mL."""
@@ -144,7 +139,7 @@ class PredictedError:
         """JSON-ready: figures over what is judged; ``over_2mm_percent`` is the registration-error index of the case.
 
         ``not_shown_percent`` is the share of the lungs that the moving scan does not show, ``undecided_percent`` the share of
-        what is judged that the witnesses doubt and the images do not.
+        what is judged that the witnesses doubt and the images do not, ``airless_ml`` the lung in and beside parts without air.
         """
         error = self.mm.data[self.judged].numpy()
         hidden = (self.lungs & ~self.shown).sum() / self.lungs.sum()
@@ -161,6 +156,7 @@ class PredictedError:
             **shares,
             "not_shown_percent": 100 * float(hidden),
             "undecided_percent": 100 * float(self.undecided.data.sum() / self.judged.sum()),
+            "airless_ml": self.ml_of(Volume(self.airless & self.judged, self.grid)),
             "places": [place.as_dict() for place in self.places],
         }
 
@@ -170,6 +166,7 @@ def predict_error(
     fixed: Volume,
     moving: Volume,
     fixed_lungs: Volume,
+    moving_lungs: Volume,
     transform: Transform,
     witnesses: Witnesses,
 ) -> PredictedError:
@@ -178,7 +175,7 @@ def predict_error(
     Args:
         network: see :func:`.error_weights.load_error_network`.
         fixed, moving: CT, HU.
-        fixed_lungs: mask, any grid.
+        fixed_lungs, moving_lungs: masks, any grid.
         transform: fixed to moving points, LPS mm, of any tool.
         witnesses: by :func:`lungmorph.registration.witnesses.register_witnesses`; another's ways back may be coarser than
             those that the network knows.
@@ -186,7 +183,8 @@ def predict_error(
     features, lungs, grid = error_features(fixed, moving, fixed_lungs, transform, witnesses)
     there = transform.map_points(world_points(grid)).reshape(-1, 3).numpy()
     shown = torch.from_numpy(moving.grid.contains(there)).reshape(lungs.shape)
-    return PredictedError.of(network, features, lungs, shown, grid)
+    closed = airless(fixed, moving, fixed_lungs, moving_lungs, transform, witnesses.there, grid)
+    return PredictedError(*network.predict(features), lungs, shown, closed, _gain(features), grid)
 
 
 def _gain(features: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ..ops import dilated, eroded
 from ..space import Affine, Grid, Volume
 from ..space.sampling import sample_world, world_points
 from .displacement import Displacement
@@ -44,12 +44,11 @@ def lung_in_either(
     carried = sample_world(other.data[None], other.grid, points)[0] > 0.5
     low, high = (torch.as_tensor(end, dtype=points.dtype) for end in other.grid.bounds())
     carried &= ((points >= low) & (points <= high)).all(dim=-1)
-    missing = (carried & (_share(pair.fixed_lungs, coarse) < 0.5)).float()[None, None]
-    core = -F.max_pool3d(-missing, 2 * RIM + 1, 1, RIM)
+    core = eroded(carried & (_share(pair.fixed_lungs, coarse) < 0.5), RIM)
     if not bool(core.any()):
         return lungs
-    airless = F.max_pool3d(core, 2 * RIM + 1, 1, RIM)[0, 0]
-    return torch.maximum(lungs, Volume(airless, coarse).resample(grid, 0.0).data)
+    airless = Volume(dilated(core, RIM).float(), coarse)
+    return torch.maximum(lungs, airless.resample(grid, 0.0).data)
 
 
 def _share(lungs: Volume, grid: Grid) -> Tensor:

@@ -39,10 +39,9 @@ def write_quality(result: Registration, folder: Path) -> Assessment:
         device=settings.get("device", "cpu"),
     )
     log.info("witnesses: %.2f s", time.perf_counter() - begin)
-    images = result.fixed, result.moving, result.fixed_lungs
+    images = result.fixed, result.moving, result.fixed_lungs, result.moving_lungs
     found = assess(
         *images,
-        result.moving_lungs,
         result.transform,
         landmarks=result.landmarks,
         backward=witnesses.back,
@@ -55,12 +54,17 @@ def write_quality(result: Registration, folder: Path) -> Assessment:
 
 
 def predicted(
-    fixed: Volume, moving: Volume, fixed_lungs: Volume, transform: Transform, witnesses: Witnesses
+    fixed: Volume,
+    moving: Volume,
+    fixed_lungs: Volume,
+    moving_lungs: Volume,
+    transform: Transform,
+    witnesses: Witnesses,
 ) -> PredictedError:
     """The error as the network that ships predicts it; see :func:`lungmorph.quality.predict.predict_error`."""
     begin = time.perf_counter()
     network, _ = load_error_network()
-    found = predict_error(network, fixed, moving, fixed_lungs, transform, witnesses)
+    found = predict_error(network, fixed, moving, fixed_lungs, moving_lungs, transform, witnesses)
     log.info("predicted error: %.2f s", time.perf_counter() - begin)
     return found
 

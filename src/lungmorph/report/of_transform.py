@@ -51,12 +51,11 @@ def write_quality_of(
         InputError: as :func:`lungmorph.registration.prepare.prepare` and :func:`lungmorph.quality.assess`.
     """
     pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
-    images = pair.fixed, pair.moving, pair.fixed_lungs
+    images = pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs
     # the error network knows LungMorph's way back and no other
-    own = register_witnesses(*images, pair.moving_lungs)
+    own = register_witnesses(*images)
     found = assess(
         *images,
-        pair.moving_lungs,
         transform,
         landmarks=landmarks,
         backward=own.back if backward is None else backward,

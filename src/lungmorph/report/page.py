@@ -71,6 +71,7 @@ def render(report: Report) -> str:
         checks=[rows.check_row(check) for check in found.verdict.checks],
         places=rows.place_rows(report),
         undecided=rows.undecided_ml(report),
+        airless=rows.airless_ml(report),
         landmarks=rows.landmark_rows(report),
         region_heads=rows.region_heads(report),
         regions=rows.region_rows(report),

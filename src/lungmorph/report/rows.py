@@ -65,6 +65,13 @@ def undecided_ml(report: Report) -> str:
     return f"{ml:.0f}" if ml >= 1 else ""
 
 
+def airless_ml(report: Report) -> str:
+    """Volume of the lung in and beside parts without air; empty if it is too little to speak of."""
+    predicted = report.assessment.predicted
+    ml = predicted.summary["airless_ml"] if predicted else 0.0
+    return f"{ml:.0f}" if ml >= 1 else ""
+
+
 def place_rows(report: Report) -> list[dict[str, str]]:
     """The largest first."""
     predicted = report.assessment.predicted
