@@ -11,12 +11,12 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from lungmorph.datasets import Dataset, LandmarkSet, open_dataset
+from lungmorph.datasets import Case, Dataset, LandmarkSet, open_dataset
 from lungmorph.datasets.check import CaseReport, check
 from lungmorph.datasets.convert import Converted, convert
 from lungmorph.errors import InputError
 from lungmorph.space import Grid, Landmarks, Volume
-from replicas import dicom_4d, dirlab, empire10, learn2reg, own, popi
+from replicas import dicom_4d, dirlab, empire10, learn2reg, own, popi, rtstruct
 
 SMALL = Grid((6, 7, 5), (2.0, 1.5, 3.0), (-7.3, 81.25, -1000.1), own.CHEST.direction)
 
@@ -251,6 +251,52 @@ def test_nobody_elses_files_are_touched(phases: Dataset, tmp_path: Path) -> None
     with pytest.raises(InputError, match="found another table"):
         convert(phases, tmp_path / "data")
     assert own_table.read_text() == before
+
+
+def test_a_case_made_from_something_else_is_refused_and_says_why(tmp_path: Path) -> None:
+    root, out = tmp_path / "data", tmp_path / "out"
+    shared, scans = dicom_4d.study(), []
+    for k, p in enumerate((0, 20, 50)):
+        words = {"SeriesDescription": f"4D {p}%", "ImageComments": f"{50 - p}%"}
+        scans.append(dicom_4d.series(shared, SeriesNumber=k + 1, **words))
+        dicom_4d.write_scan(root / str(k), dicom_4d.phase_hu(p), scans[-1])
+    (case,) = convert(open_dataset(root, phase_tag="SeriesDescription"), out, phases="pair")
+    assert case.state == "written"
+
+    def again(tag: str = "SeriesDescription") -> str:
+        (done,) = convert(open_dataset(root, phase_tag=tag), out, phases="pair")
+        return "; ".join((done.state, *done.problems))
+
+    assert again() == "kept"
+    assert "failed" in (line := again("ImageComments"))
+    assert "one with other files; remove this folder" in line
+    regions = {"Lungs": [(np.array([[-119.0, -89, 33], [-116, -89, 33], [-116, -86, 33]]), None)]}
+    made = rtstruct.write_structures(
+        root / "rs.dcm", regions, scans[0], series=scans[0]["SeriesInstanceUID"]
+    )
+    assert "one with other files, other masks" in again()
+    made.unlink()
+    assert again() == "kept"
+    next(root.rglob("1_0000.dcm")).touch()
+    assert "one with other files" in again()
+
+
+def test_another_pair_other_landmarks_and_tables_of_old_are_refused(
+    phases: Dataset, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    convert(phases, out, cases=["c2"])
+    (case, _) = phases.cases
+
+    def again(changed: Case) -> str:
+        return convert(replace(phases, cases=(changed,)), out)[0].problems[0]
+
+    assert "other pair" in again(replace(case, moving="T20"))
+    assert "other landmarks" in again(replace(case, landmark_sets=case.landmark_sets[1:]))
+    table = out / "c2" / "dataset.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if "made from" not in line))
+    assert "one that does not say" in again(case)
 
 
 def test_names_that_are_no_file_names_and_values_beyond_int16(tmp_path: Path) -> None:

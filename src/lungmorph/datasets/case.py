@@ -8,7 +8,7 @@ read, in :attr:`Case.problems`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +31,7 @@ class Scan:
         percent: breathing phase, 0 to below 100 (0: end of inhale); None where it is no phase.
         lungs: reads the lung mask, bool, on ``grid``; None where the dataset has none.
         structures: further masks by name (targets, organs), read the same way.
+        files: every file that image and masks are read from; those of ``source`` if None.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Scan:
     percent: float | None = None
     lungs: Callable[[], Volume] | None = None
     structures: Mapping[str, Callable[[], Volume]] = field(default_factory=dict)
+    files: Callable[[], Iterable[Path]] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@
     OUT/CASE/structures/SCAN_NAME.nii.gz
 
 A case appears whole or not at all, and one that is there is kept, so that an interrupted conversion
-goes on where it was.
+goes on where it was; one that was made from other files or in another way is refused.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from ..errors import InputError
 from ..files import output_folder, write_image, write_landmark_pairs, write_landmarks
 from ..space import Volume
 from .case import Case, Dataset, Scan
+from .made_from import as_line, changes, facts_of
 from .table_rows import KEYPOINTS, LANDMARKS, STRUCTURE, TABLE_NAME
-from .table_write import MARK, merge_tables, scans_in, source_of, write_table
+from .table_write import MARK, facts_in, merge_tables, scans_in, source_of, write_table
 
 Progress = Callable[[str, float], None]
 ALL, PAIR = "all", "pair"
@@ -120,7 +121,7 @@ def _converted(
     case: Case, scans: Sequence[Scan], folder: Path, source: str, step: Callable[[Scan], None]
 ) -> str:
     if folder.exists():
-        _check_kept(folder, scans, source)
+        _check_kept(case, scans, folder, source)
         return "kept"
     if not case.complete:
         raise InputError(
@@ -129,13 +130,14 @@ def _converted(
             found=", ".join(scan.name for scan in case.scans) or "none",
             do="; ".join(case.problems),
         )
+    facts = facts_of(case, scans)  # before they are read: a change in the meantime shows next time
     with output_folder(folder) as temporary:
         rows = _Writer(case, temporary).write(scans, step)
-        write_table(temporary / TABLE_NAME, source, rows)
+        write_table(temporary / TABLE_NAME, source, rows, as_line(facts))
     return "written"
 
 
-def _check_kept(folder: Path, scans: Sequence[Scan], source: str) -> None:
+def _check_kept(case: Case, scans: Sequence[Scan], folder: Path, source: str) -> None:
     """Make sure that an earlier conversion wrote the same into the folder."""
     table = folder / TABLE_NAME
     wanted = {scan.name for scan in scans}
@@ -147,6 +149,16 @@ def _check_kept(folder: Path, scans: Sequence[Scan], source: str) -> None:
             expected=f"the scans {', '.join(sorted(wanted))} of an earlier run, or nothing",
             found=f"{there} ({found})",
             do="choose another output folder, or remove this one",
+        )
+    before = facts_in(table)
+    other = changes(before, facts_of(case, scans))
+    if other:
+        found = f"one with other {', other '.join(other)}" if before else "one that does not say"
+        raise InputError(
+            folder,
+            expected="a case made from what the dataset is now",
+            found=found,
+            do="remove this folder to convert the case anew, or choose another output folder",
         )
 
 

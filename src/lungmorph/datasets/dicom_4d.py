@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..errors import InputError
@@ -98,6 +99,7 @@ def _case(ct: BreathingCT, name: str, structures: Structures) -> Case:
                 phase.percent,
                 drawn.lungs,
                 drawn.structures,
+                partial(_files, phase, drawn.files),
             )
         )
         problems += drawn.problems
@@ -203,6 +205,10 @@ def _scan_name(name: str, percent: float | None) -> str:
 def _percent(name: str) -> float | None:
     match = re.fullmatch(r"([\d.]+) %", name)
     return float(match[1]) if match else None
+
+
+def _files(phase: Phase, drawn: Sequence[Path]) -> list[Path]:
+    return [*phase.files, *drawn]
 
 
 def _source(phase: Phase) -> Path:

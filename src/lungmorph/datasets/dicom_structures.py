@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from ..errors import InputError
 from ..files.breathing_ct import Phase
@@ -21,10 +22,11 @@ Loader = Callable[[], Volume]
 
 @dataclass
 class Drawn:
-    """The masks of one phase, and what there is to say of them."""
+    """The masks of one phase, the files they are read from, and what there is to say of them."""
 
     lungs: Loader | None = None
     structures: dict[str, Loader] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -135,6 +137,8 @@ def _add(drawn: Drawn, one: StructureSet, phase: Phase, images: frozenset[Image]
             )
         if placed.by_slice:
             usable.append(region.name)
+    if usable:
+        drawn.files.append(one.path)
     for name in usable:
         loader = partial(region_mask, one.path, (name,), phase.grid, images)
         if name in drawn.structures:

@@ -12,6 +12,7 @@ from ..files.dicom_phases import find_phase
 from ..files.images import check_mask_grid
 from ..space import Grid, Volume
 from .case import Scan, noted
+from .scan_files import files_at
 
 
 def image_scan(
@@ -47,6 +48,7 @@ def image_scan(
         percent,
         None if lungs is None else _mask(lungs, grid, problems),
         {key: mask for key, mask in masks.items() if mask is not None},
+        partial(files_at, path, *filter(None, (lungs, *(structures or {}).values()))),
     )
 
 

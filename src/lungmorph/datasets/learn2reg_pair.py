@@ -15,6 +15,7 @@ from ..space.grid import Float
 from .case import Case, LandmarkSet, Scan, noted
 from .nifti_lattice import AXES, Lattice, check_size, read_lattice, read_mask_on, read_on
 from .point_rows import read_rows
+from .scan_files import files_at
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,10 @@ def read_pair(
             )
         lungs = _lungs(files, lattice, problems, notes)
         load = partial(read, files.image, lattice)
-        scans.append(Scan(files.name, lattice.grid, load, files.image, lungs=lungs))
+        read_from = partial(files_at, *filter(None, (files.image, files.mask)))
+        scans.append(
+            Scan(files.name, lattice.grid, load, files.image, lungs=lungs, files=read_from)
+        )
     sets = []
     if len(lattices) == 2:
         fixed, moving = (lattices[files.name] for files in (pair.fixed, pair.moving))

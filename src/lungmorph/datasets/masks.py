@@ -13,7 +13,6 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from ..files import replacing
 from ..registration.lungs import lung_mask
 from ..space import Grid, Volume
 from .case import Scan
+from .scan_files import ages
 
 log = logging.getLogger(__name__)
 
@@ -67,22 +67,8 @@ def cache_folder() -> Path:
 
 def _key(scan: Scan) -> str:
     """Changes with the files of the scan, with what is taken from them, and with the version."""
-    facts = [__version__, scan.name, repr(scan.grid)]
-    for path in _files(scan.source):
-        seen = path.stat()
-        facts.append(f"{path.resolve()} {seen.st_size} {seen.st_mtime_ns}")
+    facts = [__version__, scan.name, repr(scan.grid), *ages(scan)]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
-
-
-def _files(source: Path) -> Iterator[Path]:
-    """What a scan is read from: a folder, or a file with those of the same stem (header and voxels)."""
-    if source.is_dir():
-        yield from sorted(p for p in source.rglob("*") if p.is_file())
-        return
-    stem = source.name.split(".")[0]
-    yield from sorted(
-        p for p in source.parent.iterdir() if p.name.split(".")[0] == stem and p.is_file()
-    )
 
 
 def _load(path: Path) -> Volume | None:

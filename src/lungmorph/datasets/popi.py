@@ -30,6 +30,7 @@ from .image_scan import image_scan
 from .phases import phase_name
 from .popi_layout import PHASES, PatientFiles, patients
 from .popi_points import FRAMES, landmark_sets
+from .scan_files import files_at
 
 KIND, TITLE = "popi", "POPI / CREATIS"
 
@@ -129,7 +130,11 @@ def _with_lungs(scan: Scan, mask: Path | None, problems: list[str]) -> Scan:
     found = noted(problems, partial(read_grid, mask))
     if found is None or noted(problems, partial(_same_place, mask, found, scan.grid)) is None:
         return scan
-    return replace(scan, lungs=partial(read_lungs, mask, scan.source, scan.grid))
+    return replace(
+        scan,
+        lungs=partial(read_lungs, mask, scan.source, scan.grid),
+        files=partial(files_at, scan.source, mask),
+    )
 
 
 def _same_place(path: Path, found: Grid, image: Grid) -> bool:

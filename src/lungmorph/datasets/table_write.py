@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..files import replacing
 from ..files.tables import Table, read_table
 from .case import natural_order
+from .made_from import Facts, from_lines
 from .table_rows import KEYPOINTS, LANDMARKS, STRUCTURE, TABLE_NAME
 
 #: How the first line of every table begins that a conversion writes.
@@ -18,15 +19,16 @@ MARK = "written by lungmorph data convert"
 _FILES = ("image", "mask", LANDMARKS, KEYPOINTS, STRUCTURE)
 
 
-def write_table(path: Path, said: str, rows: Sequence[Mapping[str, str]]) -> None:
-    """Write rows by column, whole or not at all, below a comment."""
+def write_table(path: Path, said: str, rows: Sequence[Mapping[str, str]], more: str = "") -> None:
+    """Write rows by column, whole or not at all, below a comment, and another line of it if given."""
     columns = _merged([list(row) for row in rows])
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     with replacing(path) as temporary:
-        temporary.write_text(f"# {said}\n{text.getvalue()}", encoding="utf-8")
+        comments = "".join(f"# {line}\n" for line in (said, more) if line)
+        temporary.write_text(comments + text.getvalue(), encoding="utf-8")
 
 
 def source_of(path: Path) -> str:
@@ -44,6 +46,11 @@ def source_of(path: Path) -> str:
             do="choose another output folder",
         )
     return said[0]
+
+
+def facts_in(path: Path) -> Facts:
+    """What the scans of a converted case were made from; empty if the table does not say."""
+    return from_lines(read_table(path).comments)
 
 
 def scans_in(path: Path) -> set[str]:

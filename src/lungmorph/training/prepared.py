@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..datasets import Case, Scan
 from ..datasets.masks import lungs_of
+from ..datasets.scan_files import ages
 from ..errors import InputError
 from ..files import replacing
 from ..space import Affine, Grid
@@ -61,7 +62,7 @@ def case_pair(case: Case, fixed: str, moving: str, spacing_mm: float, cache: Pat
     """Where the prepared pair is, or will be, kept: the name changes with the files it is made of."""
     facts = [str(VERSION), f"{spacing_mm:g}", case.id, fixed, moving]
     for scan in (case.scan(fixed), case.scan(moving)):
-        facts += [repr(scan.grid), *_age(scan.source)]
+        facts += [repr(scan.grid), *ages(scan)]
     marks = case.landmarks(fixed, moving)
     if marks is not None:
         facts += [hashlib.sha256(side.points.tobytes()).hexdigest() for side in marks]
@@ -199,10 +200,3 @@ def _shape(path: Path) -> tuple[int, ...] | None:
             return tuple(file.get_slice("fixed").get_shape()[2:])
     except (OSError, SafetensorError):
         return None
-
-
-def _age(source: Path) -> list[str]:
-    """What changes when a file or a folder does."""
-    files = sorted(source.rglob("*")) if source.is_dir() else [source]
-    seen = [(path, path.stat()) for path in files if path.is_file()]
-    return [f"{path.resolve()} {s.st_size} {s.st_mtime_ns}" for path, s in seen]

@@ -1,0 +1,33 @@
+"""The files that a scan is made from, and what shows that they have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from .case import Scan
+
+
+def ages(scan: Scan) -> list[str]:
+    """Path, size in bytes and time of change in ns of every file of a scan, a line each.
+
+    Raises:
+        OSError: one cannot be looked at.
+    """
+    files = set(files_at(scan.source) if scan.files is None else scan.files())
+    seen = [(path.resolve(), path.stat()) for path in sorted(files)]
+    return [f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in seen]
+
+
+def files_at(*sources: Path) -> Iterator[Path]:
+    """Of each folder all files, of each file those with the same stem too (header and voxels)."""
+    for source in sources:
+        if source.is_dir():
+            yield from (p for p in source.rglob("*") if p.is_file())
+            continue
+        stem = source.name.split(".")[0]
+        if not source.is_file():
+            continue
+        yield from (
+            p for p in source.parent.iterdir() if p.name.split(".")[0] == stem and p.is_file()
+        )
