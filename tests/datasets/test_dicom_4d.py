@@ -112,6 +112,15 @@ def test_bins_of_amplitude_keep_their_names(tmp_path):
     np.testing.assert_array_equal(case.scan("50Ex").load().data.numpy(), phase_hu(30))
 
 
+def test_bins_of_amplitude_without_a_side_are_called_so(tmp_path):
+    names = ["100%", "50%Ex", "0%", "50%In"]
+    scanners.philips(tmp_path, lambda p, k: {"ImageComments": names[k]}, (0, 10, 20, 30))
+    (case,) = open_dataset(tmp_path).cases
+    assert [scan.name for scan in case.scans] == ["amp100", "50Ex", "amp0", "50In"]
+    assert (case.fixed, case.moving) == ("amp100", "amp0")
+    assert not any("no phase" in note for note in case.notes)
+
+
 def test_a_broken_phase_leaves_the_rest(tmp_path):
     write_4d(tmp_path / "a", (0, 50))
     _, slices = write_4d(tmp_path / "b", (0, 25, 50, 75), study(PatientID="P2"))
@@ -212,6 +221,16 @@ def test_two_reconstructions_are_two_cases_of_a_patient(tmp_path):
     assert [case.id for case in cases] == ["P1_kernel-B30f", "P1_kernel-B70f"]
     assert {case.patient for case in cases} == {"P1"}
     assert "another 4D CT of the same day: kernel B70f" in cases[0].notes
+
+
+def test_scans_of_nobody_make_no_follow_up(tmp_path):
+    nobody = {"PatientID": None, "PatientName": None}
+    for date in ("20200101", "20210202"):
+        write_4d(tmp_path / date, shared=study(StudyDate=date, **nobody))
+    cases = open_dataset(tmp_path).cases
+    assert [case.id for case in cases] == ["patient_20200101", "patient_20210202"]
+    assert len({case.patient for case in cases}) == 2
+    assert all(any("no PatientID" in note for note in case.notes) for case in cases)
 
 
 # ------------------------------------------------------------------ structures
@@ -336,6 +355,18 @@ def test_contours_between_slices_and_a_broken_set_are_problems(tmp_path):
         assert words in line
     assert where(case.scan("T00").structures["A"]()) == on(1, 2)
     assert any("broken.dcm" in line for line in dataset.problems)
+
+
+def test_a_structure_set_that_breaks_off(tmp_path):
+    shared, slices = write_4d(tmp_path)
+    path = write_structures(tmp_path / "rs.dcm", {"A": drawn(slices[0][1:2])}, shared)
+    data = pydicom.dcmread(path)
+    del data.ROIContourSequence[0].ReferencedROINumber
+    data.save_as(path)
+    (line,) = open_dataset(tmp_path).problems
+    assert line.endswith(
+        "expected a whole structure set, found one that breaks off; export it again"
+    )
 
 
 def test_the_newest_lungs_count(tmp_path):

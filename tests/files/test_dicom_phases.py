@@ -292,6 +292,35 @@ def test_a_gated_heart_beside_the_phases(tmp_path):
     assert sum("Cor" in note for note in ct.notes) == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "DIBH 80% insp 1.0 B30",
+        "Thorax Insp 100%",
+        "Thorax contrast 100%",
+        "Thorax 100%",
+        "AverageCT 100%",
+        "tMIP 100%",
+        "AveCT 0-100%",
+    ],
+)
+def test_one_scan_with_a_percent_beside_a_whole_4d_ct(tmp_path, words):
+    shared = a_series_a_phase(tmp_path, "4D Resp {p}%", FIVE)
+    own = series(shared, SeriesNumber=77, SeriesDescription=words)
+    write_scan(tmp_path, phase_hu(77), own)
+    ct = one(tmp_path)
+    check_content(ct, FIVE)
+    (note,) = [note for note in ct.notes if note.startswith("left out")]
+    assert words in note
+
+
+def test_a_phase_that_is_called_otherwise_and_fills_a_gap(tmp_path):
+    shared = a_series_a_phase(tmp_path, "4D Resp {p}%", FIVE[:-1])
+    own = series(shared, SeriesNumber=77, SeriesDescription="Thorax again 80%")
+    write_scan(tmp_path, phase_hu(80), own)
+    check_content(one(tmp_path), FIVE)
+
+
 def test_series_without_date_and_patient_belong_to_their_study(tmp_path):
     shared = study()
     a_series_a_phase(tmp_path, percents=FIVE[::2], shared=shared)
@@ -444,6 +473,47 @@ def test_a_missing_phase(tmp_path):
     (ct,) = find_phases(tmp_path).ct
     check_content(ct, percents)
     assert "every 10 %, found none at 30 %" in ct.problems[0]
+
+
+def test_a_missing_phase_before_the_first_is_named_by_its_percent(tmp_path):
+    a_series_a_phase(tmp_path, percents=PERCENTS[1:])
+    (ct,) = find_phases(tmp_path).ct
+    assert "every 10 %, found none at 0 %" in ct.problems[0]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_missing_phase_of_those_that_are_counted(tmp_path, first):
+    percents = [p for p in PERCENTS if p != 40]
+    shared = study()
+    for p in percents:
+        own = series(shared, SeriesNumber=p, SeriesDescription=f"4D phase {p // 10 + first}")
+        write_scan(tmp_path, phase_hu(p), own)
+    (ct,) = find_phases(tmp_path).ct
+    check_content(ct, percents)
+    assert "every 10 %, found none at 40 %" in ct.problems[0]
+
+
+@pytest.mark.parametrize(("content", "found"), [(b"", "an empty file"), (bytes(999), "zeros")])
+def test_slices_without_content_are_named(tmp_path, content, found):
+    a_series_a_phase(tmp_path, percents=(0, 50))
+    blank = next(p for p in tmp_path.iterdir() if of_phase(50, 5)(pydicom.dcmread(p)))
+    blank.write_bytes(content)
+    (line,) = find_phases(tmp_path).problems
+    assert blank.name in line
+    assert found in line
+    with pytest.raises(InputError, match=f"{blank.name}: expected a DICOM slice"):
+        read_image(tmp_path, "4D 50%")
+
+
+def test_other_objects_without_file_meta(tmp_path):
+    a_series_a_phase(tmp_path, percents=(0, 50))
+    data = pydicom.dcmread(next(tmp_path.iterdir()))
+    data.Modality, data.SOPClassUID, data.SOPInstanceUID = "RTPLAN", RTPlanStorage, generate_uid()
+    del data.Rows, data.Columns, data.PixelData
+    del data.file_meta.MediaStorageSOPClassUID
+    pydicom.dcmwrite(tmp_path / "plan.dcm", data, enforce_file_format=False)
+    check_content(one(tmp_path), (0, 50))
+    np.testing.assert_array_equal(read_image(tmp_path, "4D 0%").data.numpy(), phase_hu(0))
 
 
 def test_fewer_slices_and_another_matrix_are_noted(tmp_path):

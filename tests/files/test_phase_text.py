@@ -42,6 +42,10 @@ from lungmorph.files.phase_text import kind_of, labels_of, without_phase
         ("recon 300%", None),
         ("AX CT 1.25mm", None),
         ("0% to 90%", None),
+        ("AveCT 0-100%", None),
+        ("Thorax contrast 100%", None),
+        ("4D contrast 100%", "100%"),
+        ("ASIR 30%-50%", "50%"),
         ("", None),
     ],
 )
@@ -73,6 +77,12 @@ def test_numbers_without_a_sign_only_if_they_are_even_steps_of_a_breath():
         ("MIP 0-90%", "", "maximum intensity projection"),
         ("MinIP_4D", "", "minimum intensity projection"),
         ("Min IP", "", "minimum intensity projection"),
+        ("tMinIP 100%", "", "minimum intensity projection"),
+        ("tMIP 100%", "", "maximum intensity projection"),
+        ("4D MIPs", "", "maximum intensity projection"),
+        ("AverageCT 100%", "", "average"),
+        ("4D AVGCT", "", "average"),
+        ("tAverage", "", "average"),
         ("Topogram 0.6 T20f", "", "localizer"),
         ("whatever", "ORIGINAL\\PRIMARY\\LOCALIZER", "localizer"),
         ("whatever", "DERIVED\\PRIMARY\\VOLUME\\MEAN", "average"),
@@ -83,6 +93,7 @@ def test_numbers_without_a_sign_only_if_they_are_even_steps_of_a_breath():
         ("Thorax 4D 50%", "DERIVED\\SECONDARY\\AXIAL", ""),
         ("Maximum inspiration", "", ""),
         ("Lung wave 3.0", "", ""),
+        ("Stave 3.0", "", ""),
     ],
 )
 def test_what_else_a_scan_is(text, image_type, kind):
@@ -110,6 +121,8 @@ def in_order(names: list[str]) -> tuple[list[str], object]:
         ([f"{p}%" for p in (0, 17, 33, 50, 67, 83)], [0, 17, 33, 50, 67, 83]),
         ([f"Phase {k + 1}/10" for k in range(10)], [10.0 * k for k in range(10)]),
         ([f"Phase {k + 1}" for k in range(5)], [0, 20, 40, 60, 80]),
+        ([f"Phase {k}" for k in range(5)], [0, 20, 40, 60, 80]),
+        ([f"Phase {k}" for k in (0, 1, 2, 3, 5, 6, 7, 8, 9)], [0, 10, 20, 30, 50, 60, 70, 80, 90]),
         ([f"Phase {10 * k}" for k in range(10)], [10.0 * k for k in range(10)]),
         ([f"Phase {k + 1}/6" for k in range(6)], [0, 16.7, 33.3, 50, 66.7, 83.3]),
         (["100%", *(f"{10 * k}%" for k in range(1, 10))], [10.0 * k for k in range(10)]),
@@ -163,9 +176,25 @@ def test_bins_of_amplitude_round_the_breath(cycle, inhale, exhale, meaning):
     assert inhale in found.notes[0]
 
 
+def test_bins_of_amplitude_without_a_side_are_no_percent():
+    cycle = ["100%", "75%Ex", "50%Ex", "25%Ex", "0%", "25%In", "50%In", "75%In"]
+    got, found = in_order(cycle)
+    assert [name.replace(" ", "") for name in got] == cycle
+    assert found.names[found.inhale] == "amp 100 %"
+    assert found.names[found.exhale] == "amp 0 %"
+
+
 def test_names_of_amplitude_that_can_be_read_in_several_ways_say_so():
     _, found = in_order(["0% Ex", "50% Ex", "100% Ex", "50% In"])
     assert "could as well be read as" in found.notes[0]
+
+
+def test_one_side_alone_does_not_make_bins_of_amplitude():
+    names = [*(f"{10 * k}%" for k in range(10)), "100% In"]
+    _, found = in_order(names)
+    assert found.percents == (*(10.0 * k for k in range(10)), None)
+    assert unevenness(labels_of([*names[:-1], "80% In"])) == 1  # the second of 80 %
+    assert in_order(["0%", "100% In"])[1].percents == (None, None)
 
 
 def test_doubled_and_foreign_phases_count_as_uneven():

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files.breathing_ct import BreathingCT, Phase
-from ..files.dicom_folder import find_phases, other_scans, patient_of
-from ..files.dicom_header import Header, has_image, read_header, slices_of, text
+from ..files.dicom_folder import find_phases, other_scans
+from ..files.dicom_header import Header, has_image, patient_of, read_header, slices_of, text
 from ..files.phase_tags import TAGS
 from . import folder
 from .case import Case, Dataset, Scan, natural_order
@@ -63,10 +63,13 @@ def open_dataset(
         by_patient[ct.patient].append(ct)
     cases: list[Case] = []
     taken: Counter[str] = Counter()
+    unnamed = [ct for ct in found.ct if not ct.is_named]
     for members in by_patient.values():
-        own = [_case(ct, _id(ct, members, taken), structures) for ct in members]
+        named = members[0].is_named
+        alike = members if named else unnamed
+        own = [_case(ct, _id(ct, alike, taken), structures) for ct in members]
         cases += own
-        if follow_up:
+        if follow_up and named:
             cases += _follow_ups(list(zip(members, own, strict=True)), taken)
     lost = [
         n for patient, said in structures.notes.items() if patient not in by_patient for n in said
@@ -179,7 +182,7 @@ def _turn(percent: float) -> float:
 
 
 def _id(ct: BreathingCT, members: Sequence[BreathingCT], taken: Counter[str]) -> str:
-    parts = [ct.patient]
+    parts = [ct.patient if ct.is_named else "patient"]
     if len({other.date or other.study for other in members}) > 1:
         parts.append(ct.date or ct.study[-12:])
     if sum((other.date or other.study) == (ct.date or ct.study) for other in members) > 1:
@@ -198,7 +201,7 @@ def _safe(name: str) -> str:
 
 def _scan_name(name: str, percent: float | None) -> str:
     if percent is None and _percent(name) is None:
-        return name.replace(" % ", "")  # "20In"
+        return re.sub(r"[\s%]+", "", name)  # "20In", "amp0"
     return phase_name(percent if percent is not None else float(_percent(name) or 0.0))
 
 

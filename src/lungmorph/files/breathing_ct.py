@@ -56,7 +56,7 @@ class BreathingCT:
     """A 4D CT.
 
     Attributes:
-        patient: PatientID, or PatientName.
+        patient: PatientID, or PatientName; StudyInstanceUID where the files have none of them.
         date: of the study (YYYYMMDD), of the images if it has none, or empty.
         study: StudyInstanceUID.
         phases: in the order of the breath; those that could not be used are left out.
@@ -77,6 +77,12 @@ class BreathingCT:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the files say who the patient is."""
+        return self.patient not in (self.study, "patient")
+
     def __str__(self) -> str:
-        about = ", ".join(filter(None, (self.patient, self.date, self.apart)))
+        who = self.patient if self.is_named else ""
+        about = ", ".join(filter(None, (who, self.date, self.apart)))
         return f"a 4D CT ({about}) of the phases {', '.join(phase.name for phase in self.phases)}"

@@ -14,7 +14,16 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..space import Grid, Volume
-from .dicom_header import Header, image_header, is_dicom, number, path_of, slices_of, text
+from .dicom_header import (
+    Header,
+    check_blank,
+    image_header,
+    is_dicom,
+    number,
+    path_of,
+    slices_of,
+    text,
+)
 from .dicom_pixels import read_stack
 from .slices import check_alike, stack_geometry
 
@@ -122,10 +131,16 @@ def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
     if not folder.is_dir():
         raise InputError(folder, expected="a DICOM folder", found="nothing there")
     groups: dict[str, list[Header]] = defaultdict(list)
+    others: list[Path] = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         header = image_header(path)
-        if header is not None:
-            groups[str(header.SeriesInstanceUID)].extend(slices_of(header))
+        if header is None:
+            others.append(path)
+            continue
+        groups[str(header.SeriesInstanceUID)].extend(slices_of(header))
+    slices = (path_of(header) for members in groups.values() for header in members)
+    for error in check_blank(others, slices):
+        raise error
     listed = []
     for uid, members in groups.items():
         first = members[0]

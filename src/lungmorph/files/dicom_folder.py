@@ -17,7 +17,19 @@ from pathlib import Path
 
 from ..errors import InputError
 from .breathing_ct import BreathingCT, Phase
-from .dicom_header import Header, check_whole, has_image, numbers, read_header, slices_of, text
+from .dicom_header import (
+    Header,
+    check_blank,
+    check_whole,
+    has_image,
+    name_of,
+    numbers,
+    path_of,
+    patient_of,
+    read_header,
+    slices_of,
+    text,
+)
 from .phase_divide import Stack, divide, place_of
 from .phase_notes import differences, steps_of
 from .phase_order import ordered
@@ -71,10 +83,12 @@ def find_phases(
         )
     made = DicomFolder()
     headers: list[Header] = []
+    others: list[Path] = []
     for path in sorted(p for p in root.rglob("*") if p.is_file() and p.name != "DICOMDIR"):
         try:
             header = read_header(path)
             if header is None:
+                others.append(path)
                 continue
             if text(header, "SOPClassUID") == RTSTRUCT or text(header, "Modality") == "RTSTRUCT":
                 made.structures.append(path)
@@ -85,6 +99,7 @@ def find_phases(
             continue
         if has_image(header):
             headers.extend(slices_of(header))
+    made.problems += map(str, check_blank(others, map(path_of, headers)))
     arrange(made, headers, root, phase_tag, cone_beam)
     return made
 
@@ -103,17 +118,21 @@ def arrange(
     for header in kept:
         series[str(header.SeriesInstanceUID)].append(header)
     days: dict[tuple[str, str], list[Stack]] = defaultdict(list)
+
+    def add(stack: Stack) -> None:
+        days[name_of(stack.first), _day(stack.first)].append(stack)
+
     for members in series.values():
         is_scout = ["LOCALIZER" in text(h, "ImageType").upper() for h in members]
         scouts = [h for h, scout in zip(members, is_scout, strict=True) if scout]
         slices = [h for h, scout in zip(members, is_scout, strict=True) if not scout]
         if scouts:
-            days[patient_of(scouts[0]), _day(scouts[0])].append(Stack(tuple(scouts)))
+            add(Stack(tuple(scouts)))
         if slices:
             divided = divide(slices, root, phase_tag)
             made.problems.extend(divided.problems)
             for stack in divided.stacks:
-                days[patient_of(stack.first), _day(stack.first)].append(stack)
+                add(stack)
     for stacks in days.values():
         beams = [stack for stack in stacks if stack.kind == CONE_BEAM]
         _arrange_day(made, [s for s in stacks if s not in beams], beams, root, phase_tag, copies)
@@ -186,7 +205,12 @@ def _breathing_ct(
     notes = [f"phases from {found.tag}", *order.notes, *differences(phases)]
     steps, missing = steps_of(order)
     notes += steps
-    about = ", ".join(filter(None, (patient_of(first), _date(first), found.apart)))
+    about = ", ".join(filter(None, (name_of(first), _date(first), found.apart)))
+    if not name_of(first):
+        notes.append(
+            "no PatientID and no PatientName: its study stands for the patient, and no other day is"
+            " taken for the same patient's"
+        )
     problems += [f"{root}, 4D CT ({about}): {line}" for line in missing]
     divided = [stack for stack in found.stacks if stack.tags]
     if divided:
@@ -258,11 +282,6 @@ def _fill(headers: Sequence[Header]) -> None:
             said = known.get((text(header, "StudyInstanceUID"), tag), "")
             if said and not header.get(tag):
                 header[tag] = said
-
-
-def patient_of(header: Header) -> str:
-    """PatientID, or the name, of the patient of a slice."""
-    return text(header, "PatientID") or text(header, "PatientName") or "patient"
 
 
 def _day(header: Header) -> str:

@@ -7,9 +7,10 @@ story (names, times, comments) may be broken and then counts as absent.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,33 @@ def read_header(path: Path) -> Header | None:
     return header
 
 
+def check_blank(others: Iterable[Path], slices: Iterable[Path]) -> list[InputError]:
+    """What to say of files without content where a slice should be: leaving them out shortens the scan.
+
+    Args:
+        others: files that are no DICOM.
+        slices: DICOM files; a file counts only if it is called like one of its folder.
+
+    Returns:
+        An error for every file that has no byte, or only zeros.
+    """
+    names = {(path.parent, _alike(path)) for path in slices}
+    errors = []
+    for path in others:
+        if (path.parent, _alike(path)) in names and not any(path.read_bytes()):
+            found = "zeros alone" if path.stat().st_size else "an empty file"
+            errors.append(
+                InputError(path, expected="a DICOM slice", found=found, do="copy it again")
+            )
+    return errors
+
+
+def _alike(path: Path) -> str:
+    """A file name as far as it is the same for all slices of a series."""
+    ending = path.suffix.lower()
+    return ending if ending in (".dcm", ".ima") else re.sub(r"\d+", "#", path.name)
+
+
 def has_image(header: Header) -> bool:
     """Whether a header describes an image of a series."""
     return all(header.get(tag) for tag in ("SeriesInstanceUID", "Rows", "Columns"))
@@ -184,8 +212,10 @@ def check_whole(path: Path, header: Header) -> None:
     Raises:
         InputError: that.
     """
-    kind = header["MediaStorageSOPClassUID"]
-    meant = kind in ("", CTImageStorage) or kind.startswith(f"{CTImageStorage}.")
+    kind = header["MediaStorageSOPClassUID"] or text(header, "SOPClassUID")
+    meant = kind == CTImageStorage or kind.startswith(f"{CTImageStorage}.")
+    if not kind:
+        meant = text(header, "Modality") in ("", "CT")
     if meant and not has_image(header):
         raise InputError(
             path,
@@ -216,6 +246,16 @@ def text(header: Header | Dataset, tag: str) -> str:
     if isinstance(value, MultiValue | list | tuple):
         return "\\".join(str(part) for part in value).strip()
     return str(value).strip()
+
+
+def name_of(header: Header | Dataset) -> str:
+    """PatientID, or the name, of the patient; empty if there is none of them."""
+    return text(header, "PatientID") or text(header, "PatientName")
+
+
+def patient_of(header: Header | Dataset) -> str:
+    """What stands for the patient: :func:`name_of`, else the StudyInstanceUID, else "patient"."""
+    return name_of(header) or text(header, "StudyInstanceUID") or "patient"
 
 
 def number(header: Header, tag: str) -> float | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .breathing_ct import Phase
-from .phase_order import Ordered
+from .phase_order import Ordered, apart
 
 
 def differences(phases: Sequence[Phase]) -> list[str]:
@@ -38,9 +38,9 @@ def steps_of(order: Ordered) -> tuple[list[str], list[str]]:
     if not gaps or max(gaps) - min(gaps) <= 1.5:
         return [], []
     n = round(100 / min(gaps))
-    even = [known[0] + 100 * i / n for i in range(n)]
-    if all(min(abs(p - e) for e in even) <= 1.0 for p in known):
-        lost = [f"{e:.3g} %" for e in even if min(abs(p - e) for p in known) > 1.0]
+    even = sorted(round(known[0] + 100 * i / n, 1) % 100 for i in range(n))
+    if all(min(apart(p, e) for e in even) <= 1.0 for p in known):
+        lost = [f"{e:.3g} %" for e in even if min(apart(p, e) for p in known) > 1.0]
         line = f"expected a phase every {100 / n:.3g} %, found none at {', '.join(lost)}"
         return [], [line]
     return ["phases are not in even steps: " + ", ".join(order.names)], []

@@ -1,7 +1,7 @@
 """From phases as they are written to their order round the breath: percent, names, and what was assumed.
 
 0 % is the end of inhale and 50 % lies near the end of exhale. Bins of amplitude ("20% In", "80% Ex") are
-not percent of time: they keep their names and are put in the order in which a breath runs through them.
+not percent of time: they keep their names ("amp 100 %" where they have no side) and are put in the order in which a breath runs through them.
 """
 
 from __future__ import annotations
@@ -48,12 +48,18 @@ def ordered(labels: Sequence[Label], what: str) -> Ordered:
     return _by_percent(percents, notes)
 
 
+def keys_of(labels: Sequence[Label]) -> list[tuple[float, str]]:
+    """What is the same in labels of one phase: the value, and the side where it tells phases apart."""
+    sided = _are_sided(labels)
+    return [(label.value, label.side if sided else "") for label in labels]
+
+
 def unevenness(labels: Sequence[Label]) -> int:
     """How many labels are doubled, or out of step with the others: 0 for the phases of one scan."""
-    keys = [(label.value, label.side) for label in labels]
+    keys = keys_of(labels)
     doubled = len(keys) - len(set(keys))
     values = sorted({label.value for label in labels})
-    if len(values) < 3 or any(label.side for label in labels):
+    if len(values) < 3 or any(side for _, side in keys):
         return doubled
     steps = round((values[-1] - values[0]) / float(np.median(np.diff(values))))
     step = (values[-1] - values[0]) / steps
@@ -71,11 +77,15 @@ def numbers_to_percent(
     in_steps = all(abs(v / step - round(v / step)) * step < 1.0 for v in found) if step else False
     if step >= 5 and in_steps and found[-1] <= 100 and found[0] >= 0 and found[-1] >= 20:
         return list(values), []
-    if not total and found[0] == 1 and n < found[-1] < 2 * n:
-        n = int(found[-1])  # some are missing
-    if found[0] >= 1 and found[-1] <= n and all(v == int(v) for v in found):
-        note = f"{what} only counts the phases: number i of {n} is taken as (i - 1) * 100 / {n} %"
-        return [(v - 1) * 100 / n for v in values], [note]
+    start = 0 if found[0] == 0 else 1
+    last = found[-1] + 1 - start
+    whole = all(v == int(v) for v in found)
+    if not total and whole and found[0] == start and n < last < 2 * n:
+        n = int(last)  # some are missing
+    if whole and found[0] >= start and last <= n:
+        number = "i" if start == 0 else "(i - 1)"
+        note = f"{what} only counts the phases: number i of {n} is taken as {number} * 100 / {n} %"
+        return [(v - start) * 100 / n for v in values], [note]
     rank = {v: i for i, v in enumerate(found)}
     note = (
         f"{what} only gives the order of {n} phases: they are taken as even steps of {100 / n:g} %"
@@ -112,24 +122,32 @@ def _by_percent(values: Sequence[float], notes: Sequence[str]) -> Ordered:
         tuple(order),
         tuple(percents[i] for i in order),
         tuple(f"{turns[i]:.3g} %" for i in order),
-        min(known, key=lambda item: (_apart(item[0], 0.0), item[0]))[1],
-        min(known, key=lambda item: (_apart(item[0], 50.0), item[0]))[1],
+        min(known, key=lambda item: (apart(item[0], 0.0), item[0]))[1],
+        min(known, key=lambda item: (apart(item[0], 50.0), item[0]))[1],
         tuple(notes),
     )
 
 
-def _apart(a: float, b: float) -> float:
+def apart(a: float, b: float) -> float:
+    """Distance of two percents round the breath, 0 to 50."""
     return min(abs(a - b), 100 - abs(a - b))
 
 
 # ------------------------------------------------------------------ bins of amplitude
 
 
+def _are_sided(labels: Sequence[Label]) -> bool:
+    """Whether "In" and "Ex" may tell phases apart: one alone of many does not make bins of amplitude."""
+    sided = sum(bool(label.side) for label in labels)
+    return sided > 1 or 0 < sided == len(labels) - 1 or 0 < sided == len(labels)
+
+
 def _are_amplitudes(labels: Sequence[Label]) -> bool:
     values = [label.value for label in labels]
-    sided = any(label.side for label in labels)
     ends = 0 in values and 100 in values
-    return sided and (len(set(values)) < len(values) or ends or any(lb.twin for lb in labels))
+    return _are_sided(labels) and (
+        len(set(values)) < len(values) or ends or any(lb.twin for lb in labels)
+    )
 
 
 _EMPTY = "how empty the lungs are (100 %: full exhale)"
@@ -198,4 +216,6 @@ def _turn(difference: float) -> float:
 
 
 def _bin_name(label: Label) -> str:
-    return f"{label.value:g} % {label.side}".strip()
+    if not label.side:
+        return f"amp {label.value:g} %"  # no percent of time
+    return f"{label.value:g} % {label.side}"

@@ -6,6 +6,7 @@ stack; where another tag that tells as much contradicts it, nothing is decided.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,13 @@ from pathlib import Path
 from ..errors import InputError
 from .dicom_header import Header, numbers, path_of
 from .phase_divide import ATTRIBUTES, Stack, description, place_of
-from .phase_order import ordered, unevenness
+from .phase_notes import steps_of
+from .phase_order import keys_of, ordered, unevenness
 from .phase_tags import COUNTED, FOLDER, LAST, SAID, TAGS, TIMED, TIMES, Tag, private_tags
 from .phase_text import Label, without_phase
 
+#: So many phases in even steps round the breath are a whole 4D CT.
+WHOLE = 4
 #: Tags of equal weight that differ by more contradict one another; less is rounding (16.7 and 17 %).
 SAME_PERCENT = 1.6
 
@@ -88,7 +92,10 @@ def _said(
     if best is None or variety[best.name] < 2:
         return list(stacks)
     labels = read[best.name]
-    chosen = [(stack, label) for stack, label in zip(stacks, labels, strict=True) if label]
+    chosen, strangers = _without_strangers(
+        [(stack, label) for stack, label in zip(stacks, labels, strict=True) if label]
+    )
+    made.others.extend(strangers)
     for part, apart in _settled(chosen):
         at = [i for i, stack in enumerate(stacks) if any(stack is one for one, _ in part)]
         lines = (
@@ -107,6 +114,31 @@ def _said(
         else:
             _make_set(made, part, best.name, apart, root)
     return [stack for stack, label in zip(stacks, labels, strict=True) if label is None]
+
+
+def _without_strangers(
+    chosen: list[tuple[Stack, Label]],
+) -> tuple[list[tuple[Stack, Label]], list[Stack]]:
+    """The stacks without those that have a percent and are none of the phases: a breath-hold ("DIBH 80%").
+
+    Such a scan is called otherwise than the phases, and these are all there without it.
+    """
+    families: dict[str, list[tuple[Stack, Label]]] = defaultdict(list)
+    for stack, label in chosen:
+        words = without_phase(description(stack.headers), blur=True)
+        families[re.sub(r"~(?: ?/ ?~)+", "~", words)].append((stack, label))
+    most = max(families.values(), key=len, default=[])
+    known = list(dict.fromkeys(label for _, label in most))
+    one_unit = len({label.unit for label in known}) == 1
+    if len(known) < WHOLE or not one_unit or any(steps_of(ordered(known, ""))):
+        return chosen, []
+    strangers = [
+        stack
+        for family in families.values()
+        if family is not most and len({label for _, label in family}) == 1
+        for stack, _ in family
+    ]
+    return [(stack, lb) for stack, lb in chosen if stack not in strangers], strangers
 
 
 def _labels(tag: Tag, stacks: Sequence[Stack]) -> list[Label | None]:
@@ -197,14 +229,15 @@ _TELLING: dict[str, Callable[[Stack], Hashable]] = {
 def _make_set(
     made: Sorted, part: list[tuple[Stack, Label]], tag: str, apart: str, root: Path
 ) -> None:
-    counts = Counter((label.value, label.side) for _, label in part)
+    keys = keys_of([label for _, label in part])
+    counts = Counter(keys)
     whole = PhaseSet([], [], tag, apart)
-    for stack, label in part:
-        if counts[label.value, label.side] == 1:
+    for (stack, label), key in zip(part, keys, strict=True):
+        if counts[key] == 1:
             whole.stacks.append(stack)
             whole.labels.append(label)
     for key in [key for key, n in counts.items() if n > 1]:
-        rivals = [(stack, lb) for stack, lb in part if (lb.value, lb.side) == key]
+        rivals = [one for one, its_key in zip(part, keys, strict=True) if its_key == key]
         error = InputError(
             f"{place_of(rivals[0][0].headers, root)}, phase {_spaced(rivals[0][1])}",
             expected="one scan of this phase",

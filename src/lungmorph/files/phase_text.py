@@ -56,6 +56,11 @@ _AFTER = re.compile(
     rf"^[\s_:=-]*(?:{_BLEND}|{_HEART}|dose|contrast|ma|mas|kvp?|o2|blend)(?![a-z])",
     re.IGNORECASE,
 )
+#: All that an average or a projection was made of ("0-100%", "0% to 90%").
+_RANGE = re.compile(
+    r"(?<![\d.,])(?:0|\d{1,3}\s*%)\s*(?:-|\u2013|to|bis)\s*\d{1,3}\s*%", re.IGNORECASE
+)
+_CONTRAST = re.compile(r"(?<![a-z])contrast[\s_:=(\[-]*$", re.IGNORECASE)
 _MARKED = re.compile(
     r"(?<![a-z])(?:t\s*=|phase|ph|gated?|resp\w*|bin|breath\w*)[\s_,:=#-]*$", re.IGNORECASE
 )
@@ -76,11 +81,13 @@ _KINDS = {
     "localizer": r"locali[sz]er|topogram|topo|scout|surview|scano(?:gram|scope)?|pilot",
     "minimum intensity projection": r"min[\s_-]?ip|minimum[\s_-]intensity",
     "maximum intensity projection": r"mip|max[\s_-]?ip|maximum[\s_-]intensity",
-    "average": r"av(?:g|e|er|erage)?[\s_-]?ip|avg|ave|aver|average[ds]?|aip|mean|untagged|mittel\w*",
+    "average": r"av(?:g|e|er|erage)?[\s_-]?ip|avg|ave|aver|average[ds]?|aip|mean|untagged|mittel\w*"
+    r"|durchschnitt\w*|moyenne",
     "cone-beam CT": r"cone[\s_-]?beam|on[\s_-]?board[\s_-]?imager|obi|xvi",
 }
+#: With a "t" or "CT" before ("tMIP": over the time) or a plural or "CT" behind ("AveCT").
 _KIND = {
-    kind: re.compile(rf"(?<![a-z])(?:{words})(?![a-z])", re.IGNORECASE)
+    kind: re.compile(rf"(?<![a-z])(?:c?t)?(?:{words})(?:s|ct)?(?![a-z])", re.IGNORECASE)
     for kind, words in _KINDS.items()
 }
 #: Values of ImageType.
@@ -146,12 +153,16 @@ def without_phase(text: str, blur: bool = False) -> str:
 
 def _candidates(text: str) -> list[tuple[Label, tuple[int, int]]]:
     """Every phase that a text may name, and where it stands."""
+    text = _RANGE.sub(_blank, text)
+    is_4d = "4d" in text.lower()  # then contrast says of what, and no share of it
     marked: list[tuple[Label, tuple[int, int]]] = []
     plain: list[tuple[Label, tuple[int, int]]] = []
     for match in _PERCENT.finditer(text):
         before, after = text[: match.start()], text[match.end() :]
         value = float(match["value"].replace(",", "."))
         if value > 100 or _BEFORE.search(before) or _AFTER.search(after):
+            continue
+        if _CONTRAST.search(before) and not is_4d:
             continue
         first = _SIDE_FIRST.search(before)
         side = (match["side"] or (first["side"] if first else "")).capitalize()
@@ -168,6 +179,12 @@ def _candidates(text: str) -> list[tuple[Label, tuple[int, int]]]:
             return [(label, match.span())]
     numbers = [(float(m["value"] or m["whole"]), m.span()) for m in _NUMBER.finditer(text)]
     return [(Label(value, unit="number"), span) for value, span in numbers if value <= 100]
+
+
+def _blank(found: re.Match[str]) -> str:
+    """Spaces of the same length, unless the first number belongs to something else ("ASIR 30%-50%")."""
+    is_none = _BEFORE.search(found.string[: found.start()])
+    return found[0] if is_none else " " * len(found[0])
 
 
 def _bare_numbers(texts: Sequence[str]) -> list[Label | None]:

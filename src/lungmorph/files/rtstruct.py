@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..space import Grid, Volume
 from ..space.grid import Float
 from .contour_mask import Placed, fill_contours, place_contours
-from .dicom_header import text
+from .dicom_header import patient_of, text
 
 #: A slice: SOPInstanceUID, and the frame in a file of several (from 1).
 Image = tuple[str, int | None]
@@ -54,7 +54,7 @@ class StructureSet:
 
     Attributes:
         path: its file.
-        patient: PatientID, or PatientName.
+        patient: as :func:`lungmorph.files.dicom_header.patient_of` has it.
         label: StructureSetLabel.
         time: date and time of the set, to sort by.
         regions: with a contour at least; names are unique ("Lung (2)" for a second of one name).
@@ -105,9 +105,16 @@ def read_structures(path: str | os.PathLike[str]) -> StructureSet:
             warnings.simplefilter("ignore")
             data = pydicom.dcmread(path, force=True)
             return _parsed(path, data)
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (AttributeError, KeyError) as error:  # an element that every set has
+        raise InputError(
+            path,
+            expected="a whole structure set",
+            found="one that breaks off",
+            do="export it again",
+        ) from error
+    except (InvalidDicomError, OSError, EOFError, ValueError) as error:
         raise InputError(
             path, expected="a readable structure set", found=f"{error}"[:120] or "a damaged file"
         ) from error
@@ -189,7 +196,7 @@ def _parsed(path: Path, data: Dataset) -> StructureSet:
     frames.add(text(data, "FrameOfReferenceUID"))
     return StructureSet(
         path,
-        text(data, "PatientID") or text(data, "PatientName") or "patient",
+        patient_of(data),
         text(data, "StructureSetLabel"),
         text(data, "StructureSetDate") + text(data, "StructureSetTime"),
         tuple(regions),
