@@ -11,7 +11,7 @@ import pytest
 
 from lungmorph.datasets import Case, Dataset, LandmarkSet, open_dataset
 from lungmorph.datasets.check import CaseReport, as_dict, check
-from lungmorph.space import Landmarks
+from lungmorph.space import Landmarks, Volume
 from replicas.own import CHEST, chest, in_lungs, lung_boxes, to_world, write, write_mask
 
 
@@ -63,6 +63,22 @@ def test_the_figures_of_a_good_case(case: Case) -> None:
     assert phase["size"] == [40, 30, 28]
     assert phase["spacing"] == pytest.approx([6, 6, 6.5])
     assert phase["percent"] is None
+
+
+def test_lungs_that_are_smaller_at_inhale_are_a_warning(case: Case) -> None:
+    lungs = case.scan("fixed").lungs
+    assert lungs is not None
+    full = lungs()
+    half = full.data.clone()
+    half[: len(half) // 2] = False
+    small = Volume(half, full.grid)
+    for inhale, exhale, warned in ((full, small, False), (small, full, True)):
+        scans = tuple(
+            replace(case.scan(name), percent=percent, lungs=lambda mask=mask: mask)
+            for name, percent, mask in (("fixed", 0.0, inhale), ("moving", 50.0, exhale))
+        )
+        report = looked_at(replace(case, scans=scans, landmark_sets=()))
+        assert any("another order" in line for line in report.warnings) == warned
 
 
 def test_another_error_than_the_published_one_is_a_warning(case: Case) -> None:

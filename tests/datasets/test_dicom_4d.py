@@ -1,6 +1,7 @@
 """4D CT in DICOM as cases: phases, pairs, treatments, and the structures that were drawn on them."""
 
 import os
+import shutil
 
 import numpy as np
 import pydicom
@@ -153,6 +154,12 @@ def test_folder_without_4d_ct(tmp_path):
 
 
 def test_what_is_recognised(tmp_path):
+    data = pydicom.dcmread(next(write_scan(tmp_path / "x", phase_hu(0), series(study())).iterdir()))
+    data.Modality = "MR"
+    data.save_as(tmp_path / "report")
+    report = (tmp_path / "report").read_bytes()
+    shutil.rmtree(tmp_path / "x")
+    (tmp_path / "report").unlink()
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("no DICOM " * 30)
     assert not dicom_4d.recognises(tmp_path)
@@ -162,6 +169,15 @@ def test_what_is_recognised(tmp_path):
     assert not dicom_4d.recognises(tmp_path / "pair")
     write_4d(tmp_path / "4d")
     assert dicom_4d.recognises(tmp_path / "4d")
+    for n in range(400):  # objects of other kinds do not count, nor do links hide a folder
+        other = tmp_path / "many" / f"{n // 20}"
+        other.mkdir(parents=True, exist_ok=True)
+        (other / f"{n}").write_bytes(report)
+    (tmp_path / "many" / "zz").symlink_to(tmp_path / "4d")
+    (tmp_path / "many" / "zz" / "round").symlink_to(tmp_path / "many")
+    assert dicom_4d.recognises(tmp_path / "many")
+    (case,) = open_dataset(tmp_path / "many").cases
+    assert [scan.name for scan in case.scans] == ["T00", "T50"]
     (tmp_path / "one").mkdir()
     scanners.philips(tmp_path / "one", lambda p, k: {"AcquisitionNumber": k + 1}, (0, 50))
     assert dicom_4d.recognises(tmp_path / "one")
@@ -397,6 +413,9 @@ def test_one_lung_is_not_the_lungs(tmp_path):
     [
         ("Lung_L,Lung-Left,LEFT LUNG,L Lung,LLung_c00,Lung Lt,LUNG_LT,Lunge links", "left"),
         ("Lung_R,Lung-Right,right lung,R Lung,RLung_c50,Lung Rt,Lunge re", "right"),
+        ("Lungs_50,Lungs 50%,Lung_T00,Lungs 0%,Lung CT50,Lungs phase 30", "both"),
+        ("Lung_L_50,L Lung T50,Lung_L^50", "left"),
+        ("Lungs_V20,Lungs 20 Gy,Lung 1", ""),
         ("LUNGS,lungs,Lung,total lung,Lung Total,Lungs_Both,TotalLung,Lungen", "both"),
         ("Lungs-GTV,Lung-PTV,PTV lung,lung_tumor,Heart,Lung_L_PRV,zLung,Lungs minus GTV", ""),
         ("Esophagus_c00,Spinal Cord,Liver,GTV_lung_L,lung CTV,ITV Lung Left", ""),
@@ -412,3 +431,8 @@ def test_which_regions_are_the_lungs():
     assert lung_regions(["Heart", "Lung_L", "Lung_R"]) == (["Lung_L", "Lung_R"], "")
     assert lung_regions(["Lungs", "Lung_L"]) == (["Lungs", "Lung_L"], "")
     assert lung_regions(["Heart"]) == ([], "")
+    assert lung_regions(["Lungs_00", "Lungs_50", "Lungs_100"], 0.0)[0] == ["Lungs_00", "Lungs_100"]
+    assert lung_regions(["Lungs_00"], None) == (["Lungs_00"], "")
+    names, remark = lung_regions(["Lungs_ex", "Lungs_50", "Heart"], 0.0)
+    assert names == []
+    assert "(Lungs_ex, Lungs_50)" in remark

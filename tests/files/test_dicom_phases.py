@@ -459,6 +459,80 @@ def test_another_slice_at_the_same_position(tmp_path, how):
     assert "2 at 38.00 mm" in line
 
 
+def test_a_private_tag_or_the_folder_as_the_phase(tmp_path):
+    own = series(study(), SeriesDescription="4D")
+    for k, p in enumerate(FIVE):
+        write_scan(
+            tmp_path / f"{(80 - p):02d}%",
+            phase_hu(p),
+            own,
+            InstanceCreationDate=f"2024{k + 1:02d}01",
+        )
+
+    def add(data):
+        k = int(data.InstanceCreationDate[4:6]) - 1
+        block = data.private_block(0x0045, "ACME", create=True)
+        block.add_new(0x30, "DS", str(20 * k))
+        block.add_new(0x20, "DS", str(20 * (3 * k % 5)))
+
+    change(tmp_path, add)
+    check_content(one(tmp_path, phase_tag="(0045,1030)"), FIVE)
+    folders = one(tmp_path, phase_tag="folder")
+    np.testing.assert_array_equal(folders.phases[0].load().data.numpy(), phase_hu(80))
+    np.testing.assert_array_equal(read_phase(tmp_path, "20@0045,1030").data.numpy(), phase_hu(20))
+
+
+def test_how_one_phase_is_read_where_tags_contradict_one_another(tmp_path):
+    a_series_a_phase(tmp_path, percents=FIVE, ImageComments="{k}0%")
+    with pytest.raises(InputError, match="as in 40@SeriesDescription"):
+        read_phase(tmp_path, "40")
+    np.testing.assert_array_equal(
+        read_phase(tmp_path, "40@SeriesDescription").data.numpy(), phase_hu(40)
+    )
+
+
+@pytest.mark.parametrize("tag", ["AcquisitionNumber", "TriggerTime"])
+def test_an_order_of_time_has_to_be_confirmed(tmp_path, tag):
+    scanners.philips(tmp_path, lambda p, k: {tag: k + 1}, FIVE)
+    (line,) = one(tmp_path).problems
+    assert f"only the order of {tag}" in line
+    assert f"phase_tag={tag}" in line
+    assert one(tmp_path, phase_tag=tag).problems == ()
+    with pytest.raises(InputError, match=f"with the phase 40@{tag}"):
+        read_phase(tmp_path, "40")
+    np.testing.assert_array_equal(read_phase(tmp_path, f"40@{tag}").data.numpy(), phase_hu(40))
+
+
+def test_repeated_scans_are_no_4d_ct_unless_confirmed(tmp_path):
+    a_series_a_phase(tmp_path, "Biopsy Thorax 3.0", FIVE, AcquisitionNumber="{k}")
+    assert "only the order of AcquisitionNumber" in one(tmp_path).problems[0]
+
+
+def test_slices_of_one_uid_with_other_voxels_are_no_copies(tmp_path):
+    shared = study()
+    own = series(shared, SeriesDescription="4D", SOPInstanceUID=generate_uid())
+    for p in FIVE:
+        write_scan(tmp_path / f"phase_{p}", phase_hu(p), own)
+    check_content(one(tmp_path), FIVE)
+
+
+def test_copies_are_counted_without_a_4d_ct_too(tmp_path):
+    write_scan(tmp_path / "a", phase_hu(0), series(study(), SeriesDescription="Thorax"))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    found = find_phases(tmp_path)
+    assert found.ct == []
+    assert found.notes == [
+        "5 slices are there twice, the same by SOPInstanceUID: one of each is read"
+    ]
+
+
+def test_folders_that_tell_two_exports_apart_are_named_below_the_root(tmp_path):
+    shared = study()
+    for name in "ab":
+        a_series_a_phase(tmp_path / name, percents=FIVE, shared=shared)
+    assert [ct.apart for ct in find_phases(tmp_path).ct] == ["folder a", "folder b"]
+
+
 def test_the_same_files_twice_count_once(siemens, tmp_path):
     for name in "ab":
         shutil.copytree(siemens, tmp_path / name)
@@ -595,6 +669,19 @@ def test_one_slice_off_its_place_does_not_move_the_others(tmp_path):
     grid = read_image(tmp_path).grid
     for k in range(SIZE[0]):  # the straight line through five heights leaves 0.09 mm of it
         assert grid.to_world((0, 0, k))[2] == pytest.approx(ORIGIN[2] + 2.5 * k, abs=0.0901)
+
+
+def test_two_distances_between_slices_are_not_called_missing_slices(tmp_path):
+    own = series(study(), SeriesDescription="Thorax")
+    write_scan(tmp_path, phase_hu(0, (10, 3, 3)), own)
+
+    def spread(data):
+        k = int(data.InstanceNumber) - 1
+        data.ImagePositionPatient[2] = 6.0 * k + 6.0 * min(k, 4)
+
+    change(tmp_path, spread)
+    with pytest.raises(InputError, match="4 steps of 12 mm in a row beside steps of 6 mm"):
+        read_image(tmp_path)
 
 
 def test_slices_too_far_from_their_places_are_refused(tmp_path):

@@ -86,7 +86,10 @@ def register(
     moving_series: Annotated[str | None, typer.Option(help="Of the moving DICOM folder.")] = None,
     phase: Annotated[
         str | None,
-        typer.Option(help="Of a 4D CT in the fixed DICOM folder: percent, or a name as '20% In'."),
+        typer.Option(
+            help="Of a 4D CT in the fixed DICOM folder: percent, or a name as '20% In'; 50@ImageComments takes "
+            "it from that tag."
+        ),
     ] = None,
     moving_phase: Annotated[
         str | None, typer.Option(help="Of a 4D CT in the moving DICOM folder.")

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..files.phase_order import apart
 from ..measures import landmark_error
 from ..registration.prepare import clean_hu
 from ..space import Landmarks, Volume
 from .case import Case, Dataset, Scan, noted
 from .masks import lungs_of
+from .phases import INHALE
 
 #: mm; published figures have two decimals.
 PUBLISHED_TOLERANCE = 0.02
@@ -178,6 +180,7 @@ def _voxels(
     points = case.landmarks(case.fixed, case.moving)
     sides = {} if points is None else dict(zip((case.fixed, case.moving), points, strict=True))
     shares = []
+    litres: dict[str, float] = {}
     for scan in case.scans:
         step(scan)
         image = noted(problems, partial(_plausible, scan))
@@ -192,6 +195,8 @@ def _voxels(
         # a mask that cannot be made is no defect of the data, but registration will need one
         lines = warnings if scan.lungs is None else problems
         lungs = noted(lines, partial(lungs_of, scan, image))
+        if lungs is not None:
+            litres[scan.name] = float(lungs.data.sum()) * float(np.prod(lungs.grid.spacing)) / 1e6
         marks = sides.get(scan.name)
         if lungs is not None and marks is not None and len(marks):
             inside = _inside(lungs, marks)
@@ -201,7 +206,26 @@ def _voxels(
                 bad = share < LEAST_IN_LUNGS
                 what = f"landmarks of {scan.name}"
                 _outside(what, inside, "the lungs", problems if bad else warnings)
+    _inhale_is_larger(case, litres, warnings)
     return min(shares, default=None)
+
+
+def _inhale_is_larger(case: Case, litres: dict[str, float], warnings: list[str]) -> None:
+    """Whether the lungs agree with the percents on which scan of the default pair is inhale."""
+    places = sorted(
+        (apart(scan.percent, INHALE), scan.name)
+        for scan in case.scans
+        if scan.name in litres and scan.percent is not None
+    )
+    if len(places) != 2 or places[0][0] == places[1][0]:
+        return
+    (_, inhale), (_, exhale) = places
+    if litres[inhale] < litres[exhale]:
+        warnings.append(
+            f"the lungs of {inhale} ({litres[inhale]:.2f} l) are smaller than those of {exhale}"
+            f" ({litres[exhale]:.2f} l), although {inhale} is said to be the nearer to inhale: the"
+            " phases may be in another order"
+        )
 
 
 def _plausible(scan: Scan) -> Volume:

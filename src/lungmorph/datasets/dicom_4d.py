@@ -19,21 +19,22 @@ from ..files.breathing_ct import BreathingCT, Phase
 from ..files.dicom_folder import find_phases, other_scans
 from ..files.dicom_header import Header, has_image, patient_of, read_header, slices_of, text
 from ..files.phase_tags import TAGS
+from ..files.walk import folders_below
 from . import folder
 from .case import Case, Dataset, Scan, natural_order
 from .dicom_structures import Structures, attach_structures
 from .phases import EXHALE, INHALE, phase_name
 
 FOLLOW_UP = "follow-up"
-#: Files that are looked at before a folder is said to have no DICOM.
-_LOOK_AT = 300
+#: Files that are looked at before a folder is said to have no CT, and of how many in one folder at least.
+_LOOK_AT, _A_FOLDER = 300, 20
 
 
 def recognises(root: Path) -> bool:
     """Whether there is a CT in DICOM below a folder, which is no pair of single scans by its names."""
     if not root.is_dir():
         return False
-    slices = [one for path in _some_files(root) for one in _slices(path)]
+    slices = list(_some_slices(root))
     phases = (label for tag in TAGS for label in tag.read(slices))
     return bool(slices) and (any(phases) or not folder.recognises(root))
 
@@ -75,10 +76,10 @@ def open_dataset(
         n for patient, said in structures.notes.items() if patient not in by_patient for n in said
     ]
     beside = [stack for stack in found.others if patient_of(stack.first) not in by_patient]
-    notes = [*other_scans(beside), *lost]
+    notes = [*other_scans(beside), *found.notes, *lost]
     problems = [*found.problems, *structures.problems]
     if not cases and not problems and notes:
-        problems = [f"{root}: no 4D CT; {notes[0]}"]
+        problems = ["; ".join((f"{root}: no 4D CT", notes[0], *found.notes))]
     return Dataset(
         "dicom-4d",
         "4D CT in DICOM",
@@ -227,21 +228,18 @@ def _source(phase: Phase) -> Path:
 # ------------------------------------------------------------------ what a folder looks like
 
 
-def _some_files(root: Path) -> Iterator[Path]:
+def _some_slices(root: Path) -> Iterator[Header]:
+    """Slices of CT among some files of every folder; objects of other kinds do not count as looked at."""
     seen = 0
-    for place, _, names in os.walk(root):
-        for name in names[:20]:
-            seen += 1
+    for place, names in folders_below(root):
+        for name in names[:: max(1, len(names) // _A_FOLDER)]:
+            try:
+                header = read_header(place / name)
+            except InputError:
+                header = None
+            is_ct = header is not None and text(header, "Modality") == "CT"
+            seen += header is None or is_ct
             if seen > _LOOK_AT:
                 return
-            yield Path(place) / name
-
-
-def _slices(path: Path) -> list[Header]:
-    """A slice of CT, or several in one file; none if it is no CT."""
-    try:
-        header = read_header(path)
-    except InputError:
-        return []
-    is_ct = header is not None and has_image(header) and text(header, "Modality") == "CT"
-    return slices_of(header) if header is not None and is_ct else []
+            if header is not None and is_ct and has_image(header):
+                yield from slices_of(header)

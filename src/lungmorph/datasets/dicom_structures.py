@@ -144,7 +144,7 @@ def _add(drawn: Drawn, one: StructureSet, phase: Phase, images: frozenset[Image]
         if name in drawn.structures:
             name = f"{name} ({one.label or one.path.stem})"
         drawn.structures.setdefault(name, loader)
-    lungs, remark = lung_regions(usable)
+    lungs, remark = lung_regions(usable, phase.percent)
     if remark:
         drawn.notes.append(f"{one.path}, phase {phase.name}: {remark}")
     if lungs and drawn.lungs is None:

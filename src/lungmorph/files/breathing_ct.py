@@ -65,6 +65,8 @@ class BreathingCT:
         apart: what tells it from another 4D CT of the same patient and day, or empty.
         problems: phases that could not be used, one line each.
         notes: which tag was used, what was assumed, what stands beside it.
+        timed_by: the tag whose order of time is all that makes them phases; among the problems until it is
+            confirmed. Else empty.
     """
 
     patient: str
@@ -76,6 +78,7 @@ class BreathingCT:
     apart: str = ""
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    timed_by: str = ""
 
     @property
     def is_named(self) -> bool:

@@ -26,6 +26,7 @@ from .dicom_header import (
 )
 from .dicom_pixels import read_stack
 from .slices import check_alike, stack_geometry
+from .walk import files_below
 
 __all__ = ["Series", "is_dicom", "list_series", "read_series", "read_series_grid", "series_of"]
 
@@ -132,7 +133,7 @@ def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
         raise InputError(folder, expected="a DICOM folder", found="nothing there")
     groups: dict[str, list[Header]] = defaultdict(list)
     others: list[Path] = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in files_below(folder):
         header = image_header(path)
         if header is None:
             others.append(path)

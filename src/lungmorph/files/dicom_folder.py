@@ -30,13 +30,15 @@ from .dicom_header import (
     slices_of,
     text,
 )
+from .dicom_pixels import pixel_digest
 from .phase_divide import Stack, divide, place_of
-from .phase_notes import differences, steps_of
+from .phase_notes import differences, only_timed, steps_of
 from .phase_order import ordered
 from .phase_sets import PhaseSet, sort_stacks
-from .phase_tags import LAST, TAGS, TIMES
+from .phase_tags import tag_name
 from .phase_text import labels_of
 from .slices import check_alike, stack_geometry
+from .walk import files_below
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 CONE_BEAM = "cone-beam CT"
@@ -50,12 +52,14 @@ class DicomFolder:
         ct: its 4D CTs, by patient, date and what tells them apart.
         structures: files of contours (RTSTRUCT).
         others: stacks of CT slices that are no phase.
+        notes: what was left out and belongs to no 4D CT.
         problems: what could not be used, one line each.
     """
 
     ct: list[BreathingCT] = field(default_factory=list)
     structures: list[Path] = field(default_factory=list)
     others: list[Stack] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -66,17 +70,16 @@ def find_phases(
 
     Args:
         folder: searched with its subfolders; other files are passed over.
-        phase_tag: keyword of the tag to take the phase from ("SeriesDescription", "AcquisitionNumber");
-            the most telling one if None.
+        phase_tag: the tag to take the phase from: a keyword ("SeriesDescription", "AcquisitionNumber"),
+            "folder" (its name), or a private tag ("(0045,1030)"); the most telling one if None.
         cone_beam: whether 4D cone-beam CTs count; their values are not HU.
 
     Raises:
         InputError: no such folder, or a tag that is not known to tell phases.
     """
     root = Path(folder)
-    known = [tag.name for tag in (*TAGS, *TIMES, LAST)]
-    if phase_tag is not None and phase_tag not in known:
-        raise InputError("phase_tag", expected=f"one of {', '.join(known)}", found=repr(phase_tag))
+    if phase_tag is not None:
+        phase_tag = tag_name(phase_tag)
     if not root.is_dir():
         raise InputError(
             root, expected="a DICOM folder", found="a file" if root.exists() else "nothing there"
@@ -84,7 +87,7 @@ def find_phases(
     made = DicomFolder()
     headers: list[Header] = []
     others: list[Path] = []
-    for path in sorted(p for p in root.rglob("*") if p.is_file() and p.name != "DICOMDIR"):
+    for path in (p for p in files_below(root) if p.name != "DICOMDIR"):
         try:
             header = read_header(path)
             if header is None:
@@ -140,6 +143,9 @@ def arrange(
             _arrange_day(made, beams, [], root, phase_tag, copies)
         else:
             made.others.extend(beams)
+    used = {phase.series for ct in made.ct for phase in ct.phases}
+    if twice := sum(n for uid, n in copies.items() if uid not in used):
+        made.notes.append(_twice(twice))
     made.ct.sort(key=lambda ct: (ct.patient, ct.date, ct.apart))
 
 
@@ -189,6 +195,10 @@ def _breathing_ct(
 ) -> BreathingCT:
     order = ordered([*found.labels, *(label for label, _ in found.refused)], found.tag)
     phases, problems = [], [line for _, line in found.refused]
+    if found.timed:
+        where = place_of(found.stacks[0].headers, root)
+        line = only_timed(where, found.tag, f"with the option phase_tag={found.tag}")
+        problems.append(str(line))
     for at, name, percent in zip(order.order, order.names, order.percents, strict=True):
         if at >= len(found.stacks):
             continue
@@ -217,9 +227,7 @@ def _breathing_ct(
         tags = " and ".join(tag.name for tag in divided[0].tags)
         notes.insert(1, f"one series held several phases: divided by {tags}")
     if twice := sum(copies[uid] for uid in {stack.uid for stack in found.stacks}):
-        notes.append(
-            f"{twice} slices are there twice, the same by SOPInstanceUID: one of each is read"
-        )
+        notes.append(_twice(twice))
     return BreathingCT(
         patient_of(first),
         _date(first),
@@ -230,13 +238,19 @@ def _breathing_ct(
         found.apart,
         tuple(problems),
         (*notes, *beside),
+        found.tag if found.timed else "",
     )
+
+
+def _twice(count: int) -> str:
+    return f"{count} slices are there twice, the same by SOPInstanceUID: one of each is read"
 
 
 # ------------------------------------------------------------------ who and when
 
 
-#: Two slices of one UID are copies only if none of these differs: some anonymisers repeat UIDs.
+#: Two slices of one UID are copies only if none of these differs, nor their voxels: some anonymisers
+#: repeat UIDs.
 _TELL_PHASES = (
     "NominalPercentageOfRespiratoryPhase",
     "TemporalPositionIdentifier",
@@ -253,20 +267,24 @@ def _phase_in(words: str) -> str:
 
 def _without_copies(headers: Sequence[Header]) -> tuple[list[Header], Counter[str]]:
     """The headers without second copies of a file, and how many were left out, by series."""
-    seen: dict[tuple[str, int | None], list[tuple[object, ...]]] = defaultdict(list)
+    seen: dict[tuple[object, ...], list[Path]] = defaultdict(list)
+    voxels = lru_cache(maxsize=None)(pixel_digest)
     kept, copies = [], Counter[str]()
     for header in headers:
         uid = text(header, "SOPInstanceUID")
         facts = (
+            uid,
+            header.frame_index,
             text(header, "SeriesInstanceUID"),
             tuple(round(v, 2) for v in numbers(header, "ImagePositionPatient")),
             *(_phase_in(text(header, tag)) for tag in ("SeriesDescription", "ImageComments")),
             *(text(header, tag) for tag in _TELL_PHASES),
         )
-        if uid and facts in seen[uid, header.frame_index]:
+        path = path_of(header)
+        if uid and any(voxels(path) == voxels(other) for other in seen[facts]):
             copies[str(header.SeriesInstanceUID)] += 1
             continue
-        seen[uid, header.frame_index].append(facts)
+        seen[facts].append(path)
         kept.append(header)
     return kept, copies
 

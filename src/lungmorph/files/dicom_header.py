@@ -81,7 +81,7 @@ STORY_TAGS = (
 )
 _FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _TAGS = [Tag(name) for name in (*PLACE_TAGS, *STORY_TAGS, *_FRAMES)]
-_UNREADABLE = (
+UNREADABLE = (
     InvalidDicomError,
     OSError,
     EOFError,
@@ -149,7 +149,7 @@ def read_header(path: Path) -> Header | None:
                 header["Frames"] = [
                     _frame(header, shared[0], group, n) for n, group in enumerate(frames)
                 ]
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         if begins == "bare":
             return None
         raise InputError(
@@ -239,7 +239,7 @@ def text(header: Header | Dataset, tag: str) -> str:
     """A value as text, several parts joined by a backslash; empty if absent or broken."""
     try:
         value = header.get(tag)
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
     if value is None:
         return ""

@@ -12,6 +12,7 @@ from ..space import Volume
 from .breathing_ct import BreathingCT, Phase
 from .dicom_folder import DicomFolder, arrange, find_phases
 from .dicom_header import Header, text
+from .phase_notes import only_timed
 
 
 def read_phase(folder: str | os.PathLike[str], phase: str, series: str | None = None) -> Volume:
@@ -19,25 +20,30 @@ def read_phase(folder: str | os.PathLike[str], phase: str, series: str | None = 
 
     Args:
         folder: searched with its subfolders.
-        phase: percent ("50", "50%", "T50") or name ("20% In").
+        phase: percent ("50", "50%", "T50") or name ("20% In"); with the tag to take it from behind, if need
+            be ("50@ImageComments"; tags as in :func:`lungmorph.files.dicom_folder.find_phases`).
         series: where there are several 4D CTs: UID, number or description of a series of the one that is
             meant, its study date, or a part that only it has.
 
     Raises:
-        InputError: no 4D CT, several, no such phase, or one with missing or doubled slices.
+        InputError: no 4D CT, several, no such phase, or one with missing or doubled slices; phases in an
+            order of time, where no tag is given.
     """
     return find_phase(folder, phase, series).load()
 
 
 def find_phase(folder: str | os.PathLike[str], phase: str, series: str | None = None) -> Phase:
     """The phase that :func:`read_phase` reads, from headers alone; raises the same."""
-    found = find_phases(folder)
+    phase, at, tag = phase.partition("@")
+    found = find_phases(folder, tag.strip() if at else None)
     if not found.ct:
         raise InputError(
             folder,
             expected="a 4D CT",
             found="none" + (f" ({found.problems[0]})" if found.problems else ""),
-            do="" if found.problems else "leave the phase out to read a single scan",
+            do=_how_to_choose(phase, found.problems)
+            if found.problems
+            else "leave the phase out to read a single scan",
         )
     fit = [ct for ct in found.ct if series is None or _matches(ct, series)]
     if len(fit) != 1:
@@ -47,6 +53,8 @@ def find_phase(folder: str | os.PathLike[str], phase: str, series: str | None = 
             found=f"{len(fit)} of " * bool(series) + "; ".join(map(str, fit or found.ct)),
             do="give the folder of one, or choose it by one of its series, its date or description",
         )
+    if tag_of := fit[0].timed_by:
+        raise only_timed(folder, tag_of, f"with the phase {phase}@{tag_of}")
     wanted = plain_name(phase)
     for one in fit[0].phases:
         if wanted in (plain_name(one.name), "" if one.percent is None else f"{one.percent:g}"):
@@ -58,6 +66,11 @@ def find_phase(folder: str | os.PathLike[str], phase: str, series: str | None = 
         found=", ".join(one.name for one in fit[0].phases),
         do=broken[0] if broken else "",
     )
+
+
+def _how_to_choose(phase: str, problems: Iterable[str]) -> str:
+    tags = any("phase_tag" in line for line in problems)
+    return f"a tag is chosen as in {phase}@SeriesDescription" if tags else ""
 
 
 def phases_line(folder: Path, headers: Iterable[Header]) -> InputError | None:
@@ -74,8 +87,8 @@ def phases_line(folder: Path, headers: Iterable[Header]) -> InputError | None:
         folder,
         expected="one 3D scan",
         found="; ".join(map(str, found.ct)),
-        do=f"choose phases with --phase and --moving-phase (such as {inhale} and {exhale}),"
-        " or one series with --series",
+        do=f"`lungmorph register` takes phases with --phase and --moving-phase (such as {inhale} and"
+        f" {exhale}); choose one series with --series",
     )
 
 

@@ -6,6 +6,8 @@ rescale all with the values of the first, are decoded by pydicom and rescaled he
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,10 +19,21 @@ import torch
 
 from ..errors import InputError
 from ..space import Grid, Volume
-from .dicom_header import Header, path_of
+from .dicom_header import UNREADABLE, Header, path_of
 from .quiet import quiet_itk
 
 AIR_HU = -1024.0
+
+
+def pixel_digest(path: Path) -> str:
+    """A digest of the stored voxels of a file, encoded as they are; of the whole file if it has none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = pydicom.dcmread(path, specific_tags=["PixelData"], force=True).get("PixelData")
+    except UNREADABLE:
+        data = None
+    return hashlib.sha256(path.read_bytes() if data is None else data).hexdigest()
 
 
 def read_stack(headers: Sequence[Header], grid: Grid) -> Volume:

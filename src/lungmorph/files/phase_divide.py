@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .dicom_header import Header, number, numbers, path_of, text
-from .phase_tags import FOLDER, LAST, TAGS, TIMES, Tag, private_tags
+from .phase_tags import FOLDER, LAST, TAGS, TIMES, Tag, is_called, is_private, private_tags
 from .phase_text import kind_of, without_phase
 
 #: Slices nearer to one another along the normal are at one position: tables shake by a tenth of a mm.
@@ -92,7 +92,10 @@ def divide(headers: Sequence[Header], root: Path, tag: str | None = None) -> Div
     spots = positions(headers)
     if spots is None or spots.max() < 2:  # no volume: a scout, or the slices that watch a bolus
         return Divided([Stack(tuple(headers))])
-    told = [t for t in (*TAGS, FOLDER, *TIMES, LAST) if t.name == tag] if tag else TAGS
+    told: Sequence[Tag] = TAGS
+    if tag:
+        some = private_tags(headers) if is_private(tag) else (*TAGS, FOLDER, *TIMES, LAST)
+        told = [t for t in some if is_called(t, tag)]
     ways = _ways(told, headers, spots)
     if ways:
         return _divided(ways, headers, root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from ..errors import InputError
 from .breathing_ct import Phase
 from .phase_order import Ordered, apart
 
@@ -27,6 +28,22 @@ def differences(phases: Sequence[Phase]) -> list[str]:
             "phases have different FrameOfReferenceUIDs; their positions are taken as of one"
         )
     return notes
+
+
+def only_timed(where: object, tag: str, how: str) -> InputError:
+    """What to say of phases in an order of time: cine, perfusion and scans for a biopsy have one too.
+
+    Args:
+        where: folder and series.
+        tag: that has the time or counts the acquisitions.
+        how: to confirm it.
+    """
+    return InputError(
+        where,
+        expected="a tag that says the breathing phase",
+        found=f"only the order of {tag}, which other scans that are repeated have too",
+        do=f"if it is the order of the breath, confirm it {how}",
+    )
 
 
 def steps_of(order: Ordered) -> tuple[list[str], list[str]]:

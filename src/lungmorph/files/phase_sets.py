@@ -17,7 +17,18 @@ from .dicom_header import Header, numbers, path_of
 from .phase_divide import ATTRIBUTES, Stack, description, place_of
 from .phase_notes import steps_of
 from .phase_order import keys_of, ordered, unevenness
-from .phase_tags import COUNTED, FOLDER, LAST, SAID, TAGS, TIMED, TIMES, Tag, private_tags
+from .phase_tags import (
+    COUNTED,
+    FOLDER,
+    LAST,
+    SAID,
+    TAGS,
+    TIMED,
+    TIMES,
+    Tag,
+    is_called,
+    private_tags,
+)
 from .phase_text import Label, without_phase
 
 #: So many phases in even steps round the breath are a whole 4D CT.
@@ -35,6 +46,7 @@ class PhaseSet:
         refused: phases that cannot be used, and why.
         tag: where the labels were written.
         apart: what tells it from another set of the same day ("kernel B30f"), or empty.
+        timed: whether an order of time that nobody has confirmed is all that makes them phases.
     """
 
     stacks: list[Stack]
@@ -42,6 +54,7 @@ class PhaseSet:
     tag: str
     apart: str = ""
     refused: list[tuple[Label, str]] = field(default_factory=list)
+    timed: bool = False
 
 
 @dataclass
@@ -69,7 +82,7 @@ def sort_stacks(
         if (stack.kind and stack.kind not in among) or stack.size[2] < 2:
             made.others.append(stack)
     open_ones = [stack for stack in stacks if stack not in made.others]
-    told = [t for t in TAGS if tag in (None, t.name)]
+    told = [t for t in TAGS if is_called(t, tag)]
     open_ones = _said(made, open_ones, [t for t in told if t.strength == SAID], told, root)
     families: dict[Hashable, list[Stack]] = defaultdict(list)
     for stack in open_ones:
@@ -96,7 +109,7 @@ def _said(
         [(stack, label) for stack, label in zip(stacks, labels, strict=True) if label]
     )
     made.others.extend(strangers)
-    for part, apart in _settled(chosen):
+    for part, apart in _settled(chosen, root):
         at = [i for i, stack in enumerate(stacks) if any(stack is one for one, _ in part)]
         lines = (
             _contradiction(best, other, [(labels[i], read[other.name][i]) for i in at])
@@ -183,7 +196,7 @@ def _sort_key(label: Label) -> tuple[float, str]:
 
 
 def _settled(
-    chosen: list[tuple[Stack, Label]], apart: str = ""
+    chosen: list[tuple[Stack, Label]], root: Path, apart: str = ""
 ) -> list[tuple[list[tuple[Stack, Label]], str]]:
     """Split stacks of which two have one phase by what tells two scans or reconstructions apart."""
     wrong = unevenness([label for _, label in chosen])
@@ -199,15 +212,18 @@ def _settled(
         left = sum(unevenness([label for _, label in group]) for group in groups.values())
         if left < wrong and (best is None or (left, len(groups)) < best[:2]):
             parts = [
-                (group, f"{apart} {name} {_short(key)}".strip()) for key, group in groups.items()
+                (group, f"{apart} {name} {_short(key, root)}".strip())
+                for key, group in groups.items()
             ]
             best = (left, len(groups), parts)
     if best is None:
         return [(chosen, apart)]
-    return [end for group, told in best[2] for end in _settled(group, told)]
+    return [end for group, told in best[2] for end in _settled(group, root, told)]
 
 
-def _short(key: Hashable) -> str:
+def _short(key: Hashable, root: Path) -> str:
+    if isinstance(key, Path):
+        return str(key.relative_to(root) if key.is_relative_to(root) else key.name)
     if isinstance(key, tuple):
         return "x".join(f"{v:g}" for v in key)
     return f"..{str(key)[-12:]}" if str(key).count(".") > 4 else str(key)
@@ -221,8 +237,8 @@ def _of_first(read: Callable[[Header], Hashable]) -> Callable[[Stack], Hashable]
 _TELLING: dict[str, Callable[[Stack], Hashable]] = {
     **{name: _of_first(read) for name, read in ATTRIBUTES.items()},
     "slices": lambda stack: stack.size[2],
-    "folder": lambda stack: str(path_of(stack.first).parent),
-    "folder above": lambda stack: str(path_of(stack.first).parent.parent),
+    "folder": lambda stack: path_of(stack.first).parent,
+    "folder above": lambda stack: path_of(stack.first).parent.parent,
 }
 
 
@@ -290,7 +306,7 @@ def _counted(made: Sorted, family: list[Stack], root: Path, tag: str | None) -> 
         lambda: [LAST],
     )
     for tags_of in steps:
-        read = [(t, _labels(t, family)) for t in tags_of() if tag in (None, t.name)]
+        read = [(t, _labels(t, family)) for t in tags_of() if is_called(t, tag)]
         ways = [(t, [lb for lb in found if lb is not None]) for t, found in read if _tells(found)]
         if not ways:
             continue
@@ -302,7 +318,8 @@ def _counted(made: Sorted, family: list[Stack], root: Path, tag: str | None) -> 
                 return
         if best.strength == TIMED and not divided and len(family) < 4:
             break
-        made.sets.append(PhaseSet(family, labels, best.name))
+        timed = best.strength == TIMED and tag is None
+        made.sets.append(PhaseSet(family, labels, best.name, timed=timed))
         return
     if divided or len(family) > 3:
         _undecided(made, family, [], root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataelem import DataElement
 
+from ..errors import InputError
 from .dicom_header import Header, number, path_of, text
 from .phase_text import Label, labels_of
 
@@ -97,6 +99,43 @@ TIMES = (
 LAST = _counted("ContentTime", TIMED)
 
 
+#: How the names of private tags begin.
+_PRIVATE = "the private tag "
+
+
+def is_called(tag: Tag, wanted: str | None) -> bool:
+    """Whether a tag is the one that is wanted, by a name that :func:`tag_name` made; all are, of None."""
+    begins = wanted is not None and wanted.startswith(_PRIVATE) and tag.name.startswith(wanted)
+    return wanted is None or tag.name == wanted or begins
+
+
+def is_private(wanted: str | None) -> bool:
+    """Whether a name that :func:`tag_name` made is that of a private tag."""
+    return wanted is not None and wanted.startswith(_PRIVATE)
+
+
+def tag_name(wanted: str) -> str:
+    """The name of a tag from what people write: a keyword, "folder", or a private "(0045,1030)".
+
+    Raises:
+        InputError: none that is known to tell phases.
+    """
+    words = wanted.strip().removeprefix(_PRIVATE)
+    private = re.match(r"\(?([0-9a-f]{4}),\s?([0-9a-f]{4})\)?", words, re.IGNORECASE)
+    if private and int(private[1], 16) % 2:
+        return f"{_PRIVATE}({private[1].upper()},{private[2].upper()})"
+    if words.lower() in ("folder", FOLDER.name):
+        return FOLDER.name
+    known = [tag.name for tag in (*TAGS, *TIMES, LAST)]
+    if words not in known:
+        raise InputError(
+            "phase_tag",
+            expected=f"one of {', '.join(known)}, folder, or a private tag as (0045,1030)",
+            found=repr(wanted),
+        )
+    return words
+
+
 def private_tags(headers: Sequence[Header]) -> list[Tag]:
     """The private elements that may hold a phase in percent: text with a per cent sign, or numbers
     that differ from slice to slice and are even steps from 0 to below 100.
@@ -113,7 +152,7 @@ def private_tags(headers: Sequence[Header]) -> list[Tag]:
         else:
             labels = _even_numbers(values)
         if len({str(label) for label in labels if label}) > 1:
-            made.append(Tag(f"the private tag {key}", SAID, _known(labels)))
+            made.append(Tag(f"{_PRIVATE}{key}", SAID, _known(labels)))
     return made
 
 

@@ -100,6 +100,13 @@ def _even_steps(folder: object, along: Float, files: Sequence[str]) -> tuple[flo
     _check_doubled(folder, along, steps)
     usual = float(np.median(steps))
     wide = np.flatnonzero(steps > 1.5 * usual)
+    if len(wide) > 2 and wide[-1] - wide[0] == len(wide) - 1 and np.ptp(steps[wide]) < 0.1 * usual:
+        raise InputError(
+            folder,
+            expected="evenly spaced slices",
+            found=f"{len(wide)} steps of {steps[wide[0]]:.4g} mm in a row beside steps of {usual:.4g} mm",
+            do="resample the series to even spacing, or export it again if slices are missing there",
+        )
     if len(wide):
         gaps = ", ".join(
             f"{along[i]:.2f} and {along[i + 1]:.2f} mm"
