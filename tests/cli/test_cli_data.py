@@ -13,7 +13,7 @@ import pytest
 
 from lungmorph.cli import main
 from lungmorph.files import read_landmark_pairs
-from replicas import dirlab, own, popi
+from replicas import dicom_4d, dirlab, own, popi
 
 
 def call(*arguments: object) -> int:
@@ -174,6 +174,19 @@ def test_convert_goes_on_after_a_bad_case_and_is_read_back(
         for key in ("landmarks", "published", "in_lungs", "problems", "warnings", "pair"):
             assert first[key] == second[key], key
         assert first["lde_before"] == pytest.approx(second["lde_before"])
+
+
+def test_convert_names_the_files_that_could_not_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "ct"
+    root.mkdir()
+    dicom_4d.philips(root, lambda p, k: {"ImageComments": f"{p}%"}, (0, 50))
+    (root / "9.dcm").write_bytes(b"")
+    assert call("data", "convert", root, "-o", tmp_path / "plain") == 2
+    shown = capsys.readouterr().out.replace("\n", " ")
+    assert "9.dcm: expected a DICOM slice, found an empty file" in shown
+    assert "1 case, 1 written" in shown
 
 
 def test_converted_pairs_are_a_file_that_register_reads(table: Path, tmp_path: Path) -> None:

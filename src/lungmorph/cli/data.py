@@ -118,7 +118,8 @@ def convert(
 ) -> None:
     """Write a dataset as NIfTI (int16 HU) and CSV (LPS mm), and a table that every verb reads.
 
-    A case appears whole or not at all. Exit code 2 if one could not be written, or lacks something.
+    A case appears whole or not at all. Exit code 2 if one could not be written, or lacks something, or if
+    a file of the dataset could not be used.
     """
     dataset = opened(root, kind, pattern, size, spacing, option)
     from ..datasets.convert import convert as converted
@@ -137,14 +138,16 @@ def convert(
                 "cases": [
                     {"id": c.id, "state": c.state, "problems": list(c.problems)} for c in done
                 ],
+                "problems": list(dataset.problems),
             }
         )
     else:
         console = stdout()
-        _print_lines(console, "red", "problem", [(c.id, c.problems) for c in done])
+        lines = [("the dataset", dataset.problems), *((c.id, c.problems) for c in done)]
+        _print_lines(console, "red", "problem", lines)
         counts = f"{written} written, {kept} kept, {failed} failed"
         console.print(f"[bold]{_count(len(done), 'case')}, {counts}[/]: {escape(str(output))}")
-    if any(case.problems or case.state == "failed" for case in done):
+    if dataset.problems or any(case.problems or case.state == "failed" for case in done):
         raise typer.Exit(PROBLEMS)
 
 

@@ -267,26 +267,41 @@ def _phase_in(words: str) -> str:
 
 def _without_copies(headers: Sequence[Header]) -> tuple[list[Header], Counter[str]]:
     """The headers without second copies of a file, and how many were left out, by series."""
-    seen: dict[tuple[object, ...], list[Path]] = defaultdict(list)
-    voxels = lru_cache(maxsize=None)(pixel_digest)
-    kept, copies = [], Counter[str]()
+    alike: dict[tuple[object, ...], list[Header]] = defaultdict(list)
     for header in headers:
-        uid = text(header, "SOPInstanceUID")
-        facts = (
-            uid,
-            header.frame_index,
-            text(header, "SeriesInstanceUID"),
-            tuple(round(v, 2) for v in numbers(header, "ImagePositionPatient")),
-            *(_phase_in(text(header, tag)) for tag in ("SeriesDescription", "ImageComments")),
-            *(text(header, tag) for tag in _TELL_PHASES),
-        )
-        path = path_of(header)
-        if uid and any(voxels(path) == voxels(other) for other in seen[facts]):
-            copies[str(header.SeriesInstanceUID)] += 1
-            continue
-        seen[facts].append(path)
-        kept.append(header)
-    return kept, copies
+        if uid := text(header, "SOPInstanceUID"):
+            alike[_facts(uid, header)].append(header)
+    by_series: dict[str, list[list[Header]]] = defaultdict(list)
+    for members in alike.values():
+        if len(members) > 1:
+            by_series[str(members[0].SeriesInstanceUID)].append(members)
+    lost: set[int] = set()
+    copies = Counter[str]()
+    for series, groups in by_series.items():
+        extra = [_second_ones(members) for members in groups]
+        whole = [len(own) == len(members) - 1 for own, members in zip(extra, groups, strict=True)]
+        if sum(whole) < len(groups) / 2:
+            continue  # the UIDs are repeated: slices that look the same are phases where nothing moves
+        lost.update(id(header) for own in extra for header in own)
+        copies[series] = sum(map(len, extra))
+    return [header for header in headers if id(header) not in lost], copies
+
+
+def _facts(uid: str, header: Header) -> tuple[object, ...]:
+    return (
+        uid,
+        header.frame_index,
+        text(header, "SeriesInstanceUID"),
+        tuple(round(v, 2) for v in numbers(header, "ImagePositionPatient")),
+        *(_phase_in(text(header, tag)) for tag in ("SeriesDescription", "ImageComments")),
+        *(text(header, tag) for tag in _TELL_PHASES),
+    )
+
+
+def _second_ones(headers: Sequence[Header]) -> list[Header]:
+    """Those whose voxels are the same as of one before."""
+    digests = [pixel_digest(path_of(header)) for header in headers]
+    return [header for i, header in enumerate(headers) if digests[i] in digests[:i]]
 
 
 def _fill(headers: Sequence[Header]) -> None:

@@ -169,16 +169,22 @@ def check_blank(others: Iterable[Path], slices: Iterable[Path]) -> list[InputErr
         slices: DICOM files; a file counts only if it is called like one of its folder.
 
     Returns:
-        An error for every file that has no byte, or only zeros.
+        An error for every file that has no byte, or only zeros, or that cannot be read.
     """
     names = {(path.parent, _alike(path)) for path in slices}
     errors = []
     for path in others:
-        if (path.parent, _alike(path)) in names and not any(path.read_bytes()):
-            found = "zeros alone" if path.stat().st_size else "an empty file"
-            errors.append(
-                InputError(path, expected="a DICOM slice", found=found, do="copy it again")
-            )
+        if (path.parent, _alike(path)) not in names:
+            continue
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            found = error.strerror or str(error)
+        else:
+            if any(content):
+                continue
+            found = "zeros alone" if content else "an empty file"
+        errors.append(InputError(path, expected="a DICOM slice", found=found, do="copy it again"))
     return errors
 
 

@@ -1,7 +1,8 @@
 """From phases as they are written to their order round the breath: percent, names, and what was assumed.
 
 0 % is the end of inhale and 50 % lies near the end of exhale. Bins of amplitude ("20% In", "80% Ex") are
-not percent of time: they keep their names ("amp 100 %" where they have no side) and are put in the order in which a breath runs through them.
+not percent of time: they keep their names ("amp 100 %" where they have no side) and are put in the order
+in which a breath runs through them.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def apart(a: float, b: float) -> float:
 def _are_sided(labels: Sequence[Label]) -> bool:
     """Whether "In" and "Ex" may tell phases apart: one alone of many does not make bins of amplitude."""
     sided = sum(bool(label.side) for label in labels)
-    return sided > 1 or 0 < sided == len(labels) - 1 or 0 < sided == len(labels)
+    return sided > 1 or (sided == 1 and len(labels) <= 2)
 
 
 def _are_amplitudes(labels: Sequence[Label]) -> bool:
