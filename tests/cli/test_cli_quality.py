@@ -123,6 +123,12 @@ def test_report_anew_and_of_many(
     assert (result / "report.html").is_file()
     assert call("report", tmp_path / "results") == 0
     assert 'href="one/report.html"' in (tmp_path / "results" / "index.html").read_text()
+    assert call("report", tmp_path / "results", "--landmarks", files / "none.csv") == 2
+    assert "leave the options out" in capsys.readouterr().err
+    (result / "transform.h5").unlink()
+    assert call("report", result) == 2
+    assert "run `lungmorph quality` again" in capsys.readouterr().err
+    assert not (result / "index.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import torch
 
 from lungmorph.cli import main
 from lungmorph.files import write_image, write_landmark_pairs, write_landmarks, write_transform
-from lungmorph.space import Affine, DisplacementField, Grid, Landmarks, Volume
+from lungmorph.space import Affine, Composite, DisplacementField, Grid, Landmarks, Volume
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -321,6 +321,27 @@ def test_apply_inverse_brings_an_image_to_the_moving_grid(run: Run, tmp_path: Pa
     assert json.loads(out)["frame"] == "moving"
     found = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "w.nii.gz")))
     np.testing.assert_allclose(found[:, :, 1:], small_ct().data[:, :, :-1], atol=1e-2)
+
+
+def test_apply_inverse_says_how_well_a_composite_is_inverted(run: Run, tmp_path: Path) -> None:
+    """The same mapping alone and after another that does nothing; it folds, so it has no inverse."""
+    grid = small_ct().grid
+    fold = np.zeros((3, *grid.shape), np.float32)
+    x = grid.to_world(np.stack([np.arange(grid.size[0]), *np.zeros((2, grid.size[0]))], -1))[:, 0]
+    fold[0] = 6 * np.sin((x - x.mean()) / 2)
+    alone = DisplacementField(torch.from_numpy(fold), grid)
+    write_transform(alone, tmp_path / "alone.h5")
+    write_transform(Composite([Affine.identity(), alone]), tmp_path / "both.h5")
+    write_image(small_ct(), tmp_path / "fixed.nii.gz")
+    missed = []
+    for name in ("alone", "both"):
+        code, out, _ = run(
+            "apply", tmp_path / f"{name}.h5", tmp_path / "fixed.nii.gz", "-o", tmp_path / f"{name}.nii.gz",
+            "--inverse", "--like", tmp_path / "fixed.nii.gz", "--json",
+        )  # fmt: skip
+        assert code == 0
+        missed.append(json.loads(out)["inverse_residual_mm"])
+    assert min(missed) > 0.3
 
 
 # ---------------------------------------------------------------- info

@@ -157,6 +157,48 @@ def test_bspline_is_sampled_finely(tmp_path, oblique, order):
     np.testing.assert_allclose(read_transform(tmp_path / "b.h5").apply(points), moved, atol=0.03)
 
 
+@pytest.mark.parametrize("suffix", [".tfm", ".txt"])
+def test_a_text_file_cut_anywhere_is_refused(tmp_path, suffix):
+    """ITK reads it as the identity."""
+    rigid, affine = linear_transforms()[0], linear_transforms()[3]
+    spline = sitk.BSplineTransform(3)
+    spline.SetTransformDomainMeshSize((2, 2, 2))
+    spline.SetTransformDomainPhysicalDimensions((40, 50, 60))
+    whole = {
+        "rigid": rigid,
+        "affine": affine,
+        "spline": spline,
+        "composite": sitk.CompositeTransform([rigid, affine]),
+    }
+    for name, made in whole.items():
+        path = tmp_path / f"{name}{suffix}"
+        sitk.WriteTransform(made, str(path))
+        read_transform(path)
+        text = path.read_text()
+        last = text.rindex("FixedParameters:")
+        # a composite that ends before its last part looks whole, and so may a number of the last line
+        first = text.rindex("\nTransform:") + 11 if name == "composite" else last // 10
+        for end in range(first, last, max(1, (last - first) // 40)):
+            path.write_text(text[:end])
+            with pytest.raises(InputError):
+                read_transform(path)
+        path.write_text(text[: last + len("FixedParameters: 0")])
+        with pytest.raises(InputError, match="truncated"):
+            read_transform(path)
+
+
+def test_a_spline_with_a_coefficient_that_is_no_number(tmp_path):
+    spline = sitk.BSplineTransform(3)
+    spline.SetTransformDomainMeshSize((2, 2, 2))
+    spline.SetTransformDomainPhysicalDimensions((40, 50, 60))
+    values = np.zeros(len(spline.GetParameters()))
+    values[100] = np.nan
+    spline.SetParameters(values.tolist())
+    sitk.WriteTransform(spline, str(tmp_path / "b.h5"))
+    with pytest.raises(InputError, match=r"b\.h5: expected finite coefficients"):
+        read_transform(tmp_path / "b.h5")
+
+
 def test_layouts_of_nifti(tmp_path, oblique):
     """(x, y, z, 1, 3) as ITK writes it, with another intent, and (x, y, z, 3)."""
     ours = field(oblique)
@@ -184,10 +226,14 @@ def test_displacement_intent_is_ras(tmp_path, oblique):
     raw = bytearray((tmp_path / "a.nii").read_bytes())
     struct.pack_into("<h", raw, 68, 1006)
     (tmp_path / "ras.nii").write_bytes(raw)
+    turned = ours.data * torch.tensor([-1.0, -1, 1])[:, None, None, None]
     read = read_transform(tmp_path / "ras.nii")
-    torch.testing.assert_close(
-        read.data, ours.data * torch.tensor([-1.0, -1, 1])[:, None, None, None]
-    )
+    torch.testing.assert_close(read.data, turned)
+    # of four axes, which ITK does not take for vectors
+    struct.pack_into("<8h", raw, 40, 4, 7, 9, 6, 3, 1, 1, 1)
+    (tmp_path / "four.nii").write_bytes(raw)
+    with pytest.raises(InputError, match="along the fifth axis"):
+        read_transform(tmp_path / "four.nii")
     points = inside(ours.grid)
     np.testing.assert_allclose(
         read.apply(points), by_itk(itk_field(tmp_path / "ras.nii"), points), atol=1e-4
@@ -211,6 +257,16 @@ def intent(path: Path, code: int, name: bytes = b"") -> Path:
     return path
 
 
+def whole_numbers(path: Path) -> Path:
+    """Vectors of scaled int16, on which ITK crashes."""
+    write_transform(field(np.eye(3)), path)
+    raw = bytearray(path.read_bytes()[: 352 + 2 * 3 * 7 * 9 * 6])
+    struct.pack_into("<2h", raw, 70, 4, 16)
+    struct.pack_into("<2f", raw, 112, 0.01, 0.0)
+    path.write_bytes(raw)
+    return path
+
+
 def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
     vectors = np.zeros((4, 5, 6, 3), np.float32)
     holed = vectors.copy()
@@ -220,7 +276,10 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
     cut = (folder / "whole.h5").read_bytes()
     (folder / "cut.h5").write_bytes(cut[: len(cut) // 2])
     (folder / "cut.tfm").write_text("#Insight Transform File V1.0\n#Transform 0\nTransform: Aff")
-    (folder / "elastix.txt").write_text('(Transform "EulerTransform")\n')
+    (folder / "elastix.txt").write_text('// a comment\n(Transform "EulerTransform")\n')
+    (folder / "plastimatch.txt").write_text("MGH_GPUIT_BSP <experimental>\nimg_origin = 0 0 0\n")
+    (folder / "matrix.txt").write_text("1 0 0 0\n0 1 0 0\n0 0 1 5.5\n0 0 0 1\n")
+    (folder / "foreign.txt").write_text("not a transform\n")
     (folder / "a.xfm").write_text("")
     left = sitk.GetImageFromArray(vectors, **as_vectors)
     left.SetDirection((1, 0, 0, 0, 1, 0, 0, 0, -1))
@@ -229,7 +288,12 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
         "suffix": (folder / "a.xfm", "'.xfm'"),
         "cut h5": (folder / "cut.h5", "ITK transform file"),
         "cut tfm": (folder / "cut.tfm", "ITK transform file"),
-        "elastix": (folder / "elastix.txt", "ITK transform file"),
+        "elastix": (folder / "elastix.txt", "WriteITKCompositeTransform"),
+        "plastimatch": (folder / "plastimatch.txt", "vf_out"),
+        "matrix": (folder / "matrix.txt", "neither its frame nor its direction"),
+        "foreign": (folder / "foreign.txt", "foreign one"),
+        "folder": (folder, "a folder"),
+        "whole numbers": (whole_numbers(folder / "i.nii"), "whole numbers of 16 bits"),
         "2d": (saved(folder / "2d.tfm", sitk.Euler2DTransform()), "2D"),
         "scalar": (
             saved(folder / "s.nii.gz", sitk.Image(4, 5, 6, sitk.sitkFloat32)),
@@ -266,6 +330,7 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
 
 NAMES = [
     *("missing", "suffix", "cut h5", "cut tfm", "elastix", "2d", "scalar", "rgb", "two", "nan"),
+    *("plastimatch", "matrix", "foreign", "folder", "whole numbers"),
     *("nan nifti", "nan field", "left-handed", "niftyreg", "fsl", "singular"),
 ]
 

@@ -14,11 +14,15 @@ from .options import Threads
 from .register import read_points
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..space import Grid, Landmarks, Transform, Volume
 
 POINT_SUFFIXES = (".csv", ".json", ".fcsv", ".txt")
 #: An image with at most so many values, all whole and none negative, is taken for a mask or labels.
 MOST_LABELS = 64
+#: Lattice on which an inverse is looked at, mm.
+CHECKED_MM = 5.0
 
 
 def apply(
@@ -152,15 +156,22 @@ def looks_like_labels(volume: Volume) -> bool:
 
 def _inverse_on(mapping: Transform, grid: Grid) -> tuple[Transform, float]:
     """The inverse, and by how many mm 95 % of its points miss themselves at most."""
-    import numpy as np
-
     from ..space import DisplacementField
     from ..space import Grid as AnyGrid
+    from ..space.sampling import world_points
 
-    if not isinstance(mapping, DisplacementField):
-        return mapping.inverse(), 0.0
     low, high = grid.bounds()
-    found, residual = mapping.inverse_with_residual(
-        AnyGrid.covering(low, high, max(mapping.grid.spacing))
-    )
-    return found, float(np.percentile(residual.data.numpy(), 95))
+    if isinstance(mapping, DisplacementField):
+        around = AnyGrid.covering(low, high, max(mapping.grid.spacing))
+        found, residual = mapping.inverse_with_residual(around)
+        return found, _most(residual.data)
+    back = mapping.inverse()
+    points = world_points(AnyGrid.covering(low, high, CHECKED_MM))
+    return back, _most((mapping.map_points(back.map_points(points)) - points).norm(dim=-1))
+
+
+def _most(missed: Tensor) -> float:
+    """95 % are at most this."""
+    import numpy as np
+
+    return float(np.percentile(missed.numpy(), 95))

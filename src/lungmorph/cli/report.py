@@ -15,7 +15,7 @@ from .options import Backward, LandmarkTable, Threads, Tolerances
 from .quality import show
 from .register import scan
 
-TRANSFORM, METRICS = "transform.h5", "metrics.json"
+TRANSFORM, METRICS, QUALITY = "transform.h5", "metrics.json", "quality.json"
 
 
 def report(
@@ -42,6 +42,8 @@ def report(
     if not result.is_dir():
         raise InputError(result, expected="a folder of a result", found="no folder")
     if not (result / TRANSFORM).is_file():
+        options = (fixed, moving, backward, landmarks, tolerances)
+        _only_an_index(result, any(option is not None for option in options))
         page = write_index(result)
         stdout().print(f"written: [bold]{escape(str(page))}[/]")
         return
@@ -69,6 +71,24 @@ def report(
     )
     show(found)
     stdout().print(f"written: [bold]{escape(str(result / 'report.html'))}[/]")
+
+
+def _only_an_index(folder: Path, asked_for_more: bool) -> None:
+    """Refuse to list what was judged elsewhere, or to judge what can only be listed."""
+    if (folder / QUALITY).is_file():
+        raise InputError(
+            folder,
+            expected=f"a folder of `lungmorph register`, with its {TRANSFORM}",
+            found="one of `lungmorph quality`, which keeps no transform",
+            do="run `lungmorph quality` again, with the options it shall have",
+        )
+    if asked_for_more:
+        raise InputError(
+            folder,
+            expected=f"a folder with a {TRANSFORM} to judge",
+            found="a folder of results, of which an index is written",
+            do="leave the options out, or name one of the results",
+        )
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
+from ..errors import InputError
 from ..space import DisplacementField
 from .geometry import checked_grid
 
@@ -26,7 +27,7 @@ def sampled_bspline(transform: sitk.BSplineTransform, path: Path) -> Displacemen
     largest control displacement along each axis (h^2 / 8 times its largest second derivative). Outside the domain the displacement is zero, as in ITK.
 
     Raises:
-        InputError: a domain that is no right-handed grid.
+        InputError: a domain that is no right-handed grid; coefficients that are not finite.
     """
     mesh = np.asarray(transform.GetTransformDomainMeshSize(), dtype=np.float64)
     direction = np.reshape(transform.GetTransformDomainDirection(), (3, 3))
@@ -51,4 +52,8 @@ def sampled_bspline(transform: sitk.BSplineTransform, path: Path) -> Displacemen
         direction.ravel().tolist(),
     )
     values = np.moveaxis(sitk.GetArrayViewFromImage(sampled), -1, 0)
+    if not np.isfinite(values).all():
+        raise InputError(
+            path, expected="finite coefficients", found="NaN or infinity", do="make it again"
+        )
     return DisplacementField(torch.from_numpy(np.ascontiguousarray(values)), grid)

@@ -17,7 +17,7 @@ from ..space import Grid, Volume
 from . import dicom
 from .geometry import PathLike, describe, grid_of, place_on_grid
 from .headers import check_dimensions, check_header, check_pixels, dicom_place, unreadable
-from .nifti_header import check_nifti_data
+from .nifti_header import check_nifti_data, read_nifti_header
 from .quiet import itk_reason, quiet_itk
 from .replace import file_suffix, replacing
 
@@ -125,7 +125,7 @@ def read_itk_image(
         raise InputError(path, expected="an image file", found="nothing there")
     check_header(path)
     if file_suffix(path) in (".nii", ".nii.gz"):
-        check_nifti_data(path)
+        _check_nifti(path)
     try:
         with _unmistakable(path) as name, quiet_itk():
             reader = sitk.ImageFileReader()
@@ -141,6 +141,18 @@ def read_itk_image(
             return reader.Execute()
     except RuntimeError as error:
         raise unreadable(path, error) from error
+
+
+def _check_nifti(path: Path) -> None:
+    """What ITK would repair in silence, and what it crashes on: vectors of scaled integers."""
+    header = read_nifti_header(path)
+    if header.has_vectors and header.is_scaled and not header.is_float:
+        raise InputError(
+            path,
+            expected="one value a voxel, or vectors of floating point numbers",
+            found=f"{header.shape[4]} scaled whole numbers a voxel",
+        )
+    check_nifti_data(path)
 
 
 @contextmanager

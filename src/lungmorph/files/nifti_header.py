@@ -26,6 +26,8 @@ _CHUNK = 1 << 22
 
 _FLOAT32, _FLOAT64 = 16, 64
 
+#: Intent code of displacements, RAS mm (DISPVECT).
+DISPLACEMENT_INTENT = 1006
 #: Intent codes of FSL's own fields and coefficients.
 FSL_INTENTS = range(2001, 2019)
 
@@ -40,6 +42,8 @@ class NiftiHeader:
     datatype: int
     bits: int
     offset: float
+    slope: float
+    intercept: float
     intent: int
     intent_name: str
     qform_code: int
@@ -50,6 +54,16 @@ class NiftiHeader:
     def is_float(self) -> bool:
         """Whether values may be NaN or infinite."""
         return self.datatype in (_FLOAT32, _FLOAT64)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether every voxel has several numbers, along the fifth axis."""
+        return len(self.shape) > 4 and self.shape[4] > 1
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether values are stored as something else than they mean."""
+        return self.slope not in (0.0, 1.0) or (self.slope == 1.0 and self.intercept != 0.0)
 
     @property
     def file_bytes(self) -> int:
@@ -168,7 +182,7 @@ def check_nifti_data(path: str | os.PathLike[str]) -> None:
             path,
             expected="finite values",
             found=f"{bad} of NaN or infinity",
-            do="replace them (air is -1000 HU)",
+            do="make it again" if header.has_vectors else "replace them (air is -1000 HU)",
         )
 
 
@@ -182,6 +196,8 @@ def _nifti_1(head: bytes, order: str) -> NiftiHeader:
         datatype=struct.unpack_from(f"{order}h", head, 70)[0],
         bits=struct.unpack_from(f"{order}h", head, 72)[0],
         offset=struct.unpack_from(f"{order}f", head, 108)[0],
+        slope=struct.unpack_from(f"{order}f", head, 112)[0],
+        intercept=struct.unpack_from(f"{order}f", head, 116)[0],
         intent=struct.unpack_from(f"{order}h", head, 68)[0],
         intent_name=_text(head[328:344]),
         qform_code=qform_code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -48,4 +49,5 @@ def itk_reason(error: Exception) -> str:
     text = told[0]
     for noise in ("sitk::ERROR: ", "ITK ERROR: "):
         text = text.removeprefix(noise)
-    return text[:160]
+    # where ITK's object lay in memory tells nobody anything
+    return re.sub(r"\(0x[0-9a-f]+\)", "", text)[:160]

@@ -20,11 +20,13 @@ from .bspline import sampled_bspline
 from .geometry import PathLike, grid_of, place_on_grid
 from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
-from .nifti_header import FSL_INTENTS, read_nifti_header
+from .nifti_header import DISPLACEMENT_INTENT, FSL_INTENTS, read_nifti_header
 from .quiet import itk_reason, quiet_itk
 from .replace import file_suffix, replacing
+from .transform_text import check_whole_text, foreign_text
 
-TRANSFORM_FILES = (".h5", ".hdf5", ".hdf", ".tfm", ".txt", ".mat")
+TEXT_FILES = (".tfm", ".txt")
+TRANSFORM_FILES = (".h5", ".hdf5", ".hdf", *TEXT_FILES, ".mat")
 
 
 def read_transform(path: PathLike) -> Transform:
@@ -35,7 +37,8 @@ def read_transform(path: PathLike) -> Transform:
       :func:`lungmorph.files.bspline.sampled_bspline`); composites of any nesting keep their order.
     * Displacement image (NIfTI, MetaImage, NRRD): three components a voxel, mm along the world axes,
       LPS; also the NIfTI layouts (x, y, z, 1, 3) and (x, y, z, 3). With the NIfTI intent 1006
-      (DISPVECT) the vectors are RAS by definition and ITK turns them into LPS while reading.
+      (DISPVECT) the vectors are RAS by definition and ITK turns them into LPS while reading; of
+      four axes it turns the wrong ones, and they are refused.
 
     Raises:
         InputError: missing, damaged or unknown file; a 2D transform; a scalar image; displacements
@@ -43,7 +46,8 @@ def read_transform(path: PathLike) -> Transform:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(path, expected="a transform file", found="nothing there")
+        found = "a folder" if path.is_dir() else "nothing there"
+        raise InputError(path, expected="a transform file", found=found)
     suffix = file_suffix(path)
     if suffix in READABLE:
         return _read_displacement_image(path)
@@ -57,13 +61,14 @@ def read_transform(path: PathLike) -> Transform:
         with quiet_itk():
             read = sitk.ReadTransform(str(path))
     except (RuntimeError, KeyError) as error:
-        raise InputError(
-            path,
-            expected="an ITK transform file",
-            found=f"a truncated, damaged or foreign one ({itk_reason(error)})",
-        ) from error
+        reason = f"a truncated, damaged or foreign one ({itk_reason(error)})"
+        known = foreign_text(path) if suffix in (*TEXT_FILES, ".mat") else None
+        found, do = known or (reason, "")
+        raise InputError(path, expected="an ITK transform file", found=found, do=do) from error
     if read.GetDimension() != 3:
         raise InputError(path, expected="a 3D transform", found=f"{read.GetDimension()}D")
+    if suffix in TEXT_FILES:
+        check_whole_text(path, read)
     return _from_itk(read, path)
 
 
@@ -160,7 +165,8 @@ def _affine(transform: sitk.Transform, path: Path) -> Affine:
     try:
         return Affine.from_parts(np.stack(ends, axis=1) - start[:, None], start)
     except ValueError as error:
-        raise InputError(path, expected="an invertible transform", found=str(error)) from error
+        found = "one that maps different places to the same, or parameters that are no numbers"
+        raise InputError(path, expected="an invertible transform", found=found) from error
 
 
 def _read_displacement_image(path: Path) -> DisplacementField:
@@ -172,6 +178,21 @@ def _read_displacement_image(path: Path) -> DisplacementField:
                 expected="displacements in LPS mm",
                 found="a field of NiftyReg or FSL, which has another meaning",
                 do="convert it to an ITK displacement field",
+            )
+        if not header.is_float:
+            # ITK crashes on vectors of scaled integers
+            raise InputError(
+                path,
+                expected="a displacement image (3 floating point components, mm)",
+                found=f"whole numbers of {header.bits} bits, {'x'.join(str(n) for n in header.shape)}",
+            )
+        if header.intent == DISPLACEMENT_INTENT and len(header.shape) == 4:
+            # ITK takes the numbers of four axes for vectors and turns the wrong ones round
+            raise InputError(
+                path,
+                expected="displacements (intent 1006) along the fifth axis, (x, y, z, 1, 3)",
+                found=f"four axes, {'x'.join(str(n) for n in header.shape)}",
+                do="write it with five axes, or its vectors in LPS with the intent 0",
             )
     return _field(read_itk_image(path, squeeze=_with_vectors), path)
 
