@@ -13,7 +13,10 @@ import SimpleITK as sitk
 from lungmorph.cli import main
 from lungmorph.cli.register import FILES, JUDGED
 from lungmorph.files import write_image, write_landmark_pairs, write_landmarks
+from lungmorph.registration.result import LANDMARKS, MOVING_LUNGS
+from lungmorph.ops import eroded
 from lungmorph.simulate import SimulatedPair
+from lungmorph.space import Volume
 
 Written = Callable[[str], Path]
 
@@ -27,6 +30,9 @@ def folder(small_pair: SimulatedPair, tmp_path_factory: pytest.TempPathFactory) 
     pairs = (small_pair.fixed_landmarks, small_pair.moving_landmarks)
     write_landmark_pairs(*pairs, here / "pairs.csv")
     write_landmarks(pairs[0], here / "fixed.csv")
+    # not what LungMorph would find by itself: the edge is left out
+    thinner = eroded(small_pair.fixed_lungs.data, 1)
+    write_image(Volume(thinner, small_pair.fixed_lungs.grid), here / "mask.nii.gz")
     with pytest.raises(SystemExit) as left:
         main(
             [
@@ -37,6 +43,8 @@ def folder(small_pair: SimulatedPair, tmp_path_factory: pytest.TempPathFactory) 
                 str(here / "out"),
                 "--landmarks",
                 str(here / "pairs.csv"),
+                "--fixed-mask",
+                str(here / "mask.nii.gz"),
                 "--levels",
                 "0",
                 "--spacing",
@@ -54,7 +62,8 @@ def _run(*arguments: object) -> None:
 
 
 def test_the_folder_is_whole_and_says_the_error(folder: Path) -> None:
-    assert sorted(p.name for p in (folder / "out").iterdir()) == sorted(FILES | JUDGED)
+    expected = {*FILES, *JUDGED, MOVING_LUNGS, LANDMARKS}
+    assert {p.name for p in (folder / "out").iterdir()} == expected
     metrics = json.loads((folder / "out" / "metrics.json").read_text())
     judged = json.loads((folder / "out" / "quality.json").read_text())
     assert judged["figures"]["inverse_consistency_mm"]["mean"] < 2.0
@@ -113,6 +122,26 @@ def test_apply_makes_the_same_warped_image(folder: Path) -> None:
         for p in (out, folder / "out" / "warped.nii.gz")
     )
     np.testing.assert_allclose(first, second, atol=0.01)
+
+
+def test_judged_anew_it_is_judged_by_the_same(folder: Path) -> None:
+    """With the lungs and the landmarks that were given, though nobody names them again."""
+    report = folder / "out" / "quality.json"
+    before = json.loads(report.read_text())
+    report.unlink()
+    _run("report", folder / "out")
+    after = json.loads(report.read_text())
+    assert after["verdict"] == before["verdict"]
+    told = (
+        ("landmarks", "after", "continuous", "mean"),
+        ("overlap", "dice_after"),
+        ("folding", "min"),
+    )
+    for keys in told:
+        old, new = before["figures"], after["figures"]
+        for key in keys:
+            old, new = old[key], new[key]
+        assert new == pytest.approx(old, rel=1e-3), keys
 
 
 def test_a_second_run_needs_overwrite(folder: Path) -> None:

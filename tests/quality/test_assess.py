@@ -80,6 +80,11 @@ def test_volume_air_and_mass_of_a_known_stretch(stretched):
     inner = found.ventilation["left middle"]
     assert inner.air_change_percent == pytest.approx(25.0, abs=3)
     assert abs(inner.mass_change_percent) < 12
+    # of 0.8 mL of air in each mL, 0.2 mL more
+    gained, (left, right) = found.air_change.data.numpy(), two_lungs()
+    middle = left & (np.abs(world() - GRID.center)[..., 2] < 60)
+    assert gained[middle].mean() == pytest.approx(0.2, abs=0.03)
+    assert not gained[~(left | right)].any()
 
 
 def test_a_good_one_is_good_but_for_what_is_not_known(stretched):

@@ -22,15 +22,21 @@ FILES = {
     "displacement.nii.gz": "the same as an image of vectors, LPS mm",
     "warped.nii.gz": "the moving image on the fixed grid, HU",
     "jacobian.nii.gz": "local volume change",
+    "fixed_lungs.nii.gz": "the lungs that were compared; and moving_lungs.nii.gz",
     "metrics.json": "every figure, setting and time",
     "overview.png": "the picture to look at first",
 }
 JUDGED = {
     "report.html": "the page to look at next: verdict, slices, checks",
+    "ventilation.nii.gz": "mL of air that each mL of the lung gains; for research",
     "error.nii.gz": "the error as predicted without landmarks, mm",
     "error_over_2mm.nii.gz": "the probability that it is over 2 mm",
     "quality.json": "checks, regions and verdict, for machines",
 }
+
+
+#: Between the file of a scan and which series or phase of it was taken, in its name.
+SERIES, PHASE = ", series ", ", phase "
 
 
 class PresetName(StrEnum):
@@ -130,7 +136,7 @@ def register(
             spacing=spacing,
             device=device,
             progress=progress,
-            names=(_name(fixed, phase), _name(moving, moving_phase)),
+            names=(_name(fixed, series, phase), _name(moving, moving_series, moving_phase)),
         )
         if progress:
             progress("write", 1.0)
@@ -277,8 +283,10 @@ def scan(path: Path, series: str | None, phase: str | None) -> Volume:
     return read_image(path, series) if phase is None else read_phase(path, phase, series)
 
 
-def _name(path: Path, phase: str | None) -> str:
-    return str(path) if phase is None else f"{path}, phase {phase}"
+def _name(path: Path, series: str | None, phase: str | None) -> str:
+    """What the scan is called, and what `lungmorph report` finds it by."""
+    chosen = ((SERIES, series), (PHASE, phase))
+    return str(path) + "".join(f"{key}{value}" for key, value in chosen if value is not None)
 
 
 def _spread(values: dict[str, float]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -13,7 +13,10 @@ from ..errors import InputError
 from .console import stdout, use_threads
 from .options import Backward, LandmarkTable, Threads, Tolerances
 from .quality import show
-from .register import scan
+from .register import PHASE, SERIES, scan
+
+if TYPE_CHECKING:
+    from ..space import Volume
 
 TRANSFORM, METRICS, QUALITY = "transform.h5", "metrics.json", "quality.json"
 
@@ -50,6 +53,7 @@ def report(
     use_threads(threads)
     from ..files import read_landmark_pairs, read_transform
     from ..quality import load_tolerances
+    from ..registration.result import FIXED_LUNGS, LANDMARKS, MOVING_LUNGS
     from ..report.of_transform import write_quality_of
 
     settings = _settings(result / METRICS)
@@ -57,6 +61,8 @@ def report(
         _scan(result, side, given, settings)
         for side, given in (("fixed", fixed), ("moving", moving))
     ]
+    given_pairs = landmarks or (result / LANDMARKS if (result / LANDMARKS).is_file() else None)
+    fixed_lungs, moving_lungs = (_lungs(result / name) for name in (FIXED_LUNGS, MOVING_LUNGS))
     found = write_quality_of(
         result,
         images[0][0],
@@ -64,7 +70,9 @@ def report(
         read_transform(result / TRANSFORM),
         names=(images[0][1], images[1][1]),
         transform_name=TRANSFORM,
-        landmarks=read_landmark_pairs(landmarks) if landmarks else None,
+        fixed_mask=fixed_lungs,
+        moving_mask=moving_lungs,
+        landmarks=read_landmark_pairs(given_pairs) if given_pairs else None,
         backward=read_transform(backward) if backward else None,
         tolerances=load_tolerances(tolerances),
         method={key: value for key, value in settings.items() if value is not None},
@@ -99,10 +107,20 @@ def _settings(path: Path) -> dict[str, Any]:
         raise InputError(path, expected="what LungMorph wrote", found=repr(error)) from None
 
 
+def _lungs(path: Path) -> Volume | None:
+    """The mask that the registration used; None if an older version did not keep it."""
+    if not path.is_file():
+        return None
+    from ..files import read_mask
+
+    return read_mask(path)
+
+
 def _scan(result: Path, side: str, given: Path | None, settings: dict[str, Any]) -> tuple[Any, str]:
     """The scan that was registered, and its name."""
     name = str(settings.get(side, ""))
-    path, _, phase = name.partition(", phase ")
+    path, _, phase = name.partition(PHASE)
+    path, _, series = path.partition(SERIES)
     if given is None and not Path(path).exists():
         raise InputError(
             result,
@@ -110,4 +128,4 @@ def _scan(result: Path, side: str, given: Path | None, settings: dict[str, Any])
             found=f"nothing at {path!r}",
             do=f"pass --{side} FILE, or start from the same folder as then",
         )
-    return scan(given or Path(path), None, phase or None), str(given or name)
+    return scan(given or Path(path), series or None, phase or None), str(given or name)

@@ -4,7 +4,7 @@ from .assess import Assessment, assess
 from .checks import Check, Verdict, check_all
 from .regions import lung_regions
 from .tolerances import Tolerance, load_tolerances
-from .ventilation import RegionVentilation, air_volume_change, regional, specific_volume_change
+from .ventilation import RegionVentilation, air_change, regional
 
 __all__ = [
     "Assessment",
@@ -12,11 +12,10 @@ __all__ = [
     "RegionVentilation",
     "Tolerance",
     "Verdict",
-    "air_volume_change",
+    "air_change",
     "assess",
     "check_all",
     "load_tolerances",
     "lung_regions",
     "regional",
-    "specific_volume_change",
 ]

@@ -18,7 +18,7 @@ from .checks import Verdict, check_all
 from .predict import PredictedError
 from .regions import lung_regions
 from .tolerances import Tolerance, load_tolerances
-from .ventilation import RegionVentilation, regional
+from .ventilation import RegionVentilation, air_change, regional
 
 AIR_HU = -1024.0
 
@@ -34,6 +34,7 @@ class Assessment:
         ventilation: by name of the region, and "all"; for research.
         lungs: bool, on the fixed grid.
         jacobian: det of the mapping on the fixed grid.
+        air_change: on the fixed grid, mL of air that each mL of the fixed lung gains; for research.
         predicted: the predicted error, if there is one.
     """
 
@@ -43,6 +44,7 @@ class Assessment:
     ventilation: dict[str, RegionVentilation]
     lungs: Volume
     jacobian: Volume
+    air_change: Volume
     predicted: PredictedError | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,6 +101,7 @@ def assess(
     parts = lung_regions(lungs)
     field = transform.displacement_on(grid)
     jacobian = field.jacobian()
+    warped = _warped(moving, field)
     error = _judged_error(predicted, grid) if predicted else None
     regions = {name: _region(part, jacobian, error) for name, part in parts.items()}
     checked = tolerances or load_tolerances()
@@ -110,9 +113,10 @@ def assess(
         verdict=check_all(values, reasons, checked, voxel),
         figures=figures,
         regions=regions,
-        ventilation=regional(fixed.data, _warped(moving, field), jacobian, parts),
+        ventilation=regional(fixed.data, warped, jacobian, parts),
         lungs=lungs,
         jacobian=jacobian,
+        air_change=air_change(fixed.data, warped, jacobian, lungs.data),
         predicted=predicted,
     )
 

@@ -45,14 +45,7 @@ class RegionVentilation:
         return asdict(self)
 
 
-def specific_volume_change(jacobian: Volume, lungs: Tensor) -> Volume:
-    """det J - 1 in the lung, 0 outside: positive where the moving side is larger."""
-    return Volume(torch.where(lungs, jacobian.data - 1, 0.0), jacobian.grid)
-
-
-def air_volume_change(
-    fixed: Tensor, warped: Tensor, jacobian: Volume, lungs: Tensor
-) -> tuple[Volume, Tensor]:
+def air_change(fixed: Tensor, warped: Tensor, jacobian: Volume, lungs: Tensor) -> Volume:
     """Change of the air of a place as a share of its volume on the fixed side, mL of air per mL.
 
     Args:
@@ -61,12 +54,11 @@ def air_volume_change(
         lungs: bool (D, H, W).
 
     Returns:
-        warped air x det J - fixed air, 0 outside the lung; and where it is known (enough air on a side).
+        Warped air x det J - fixed air; 0 outside the lung, and where there is hardly air on either side (vessels).
     """
-    air_fixed, air_warped = air_share(fixed), air_share(warped)
-    known = lungs & ((air_fixed > LEAST_AIR) | (air_warped > LEAST_AIR))
-    change = air_warped * jacobian.data - air_fixed
-    return Volume(torch.where(known, change, 0.0), jacobian.grid), known
+    before, after = air_share(fixed), air_share(warped)
+    known = lungs & ((before > LEAST_AIR) | (after > LEAST_AIR))
+    return Volume(torch.where(known, after * jacobian.data - before, 0.0), jacobian.grid)
 
 
 def air_share(hu: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
 from ..space.grid import Float
 
 AIR_HU = -1024.0
+#: What a result is judged by again, in its folder: the lungs that were used, and the landmarks if there were any.
+FIXED_LUNGS, MOVING_LUNGS, LANDMARKS = "fixed_lungs.nii.gz", "moving_lungs.nii.gz", "landmarks.csv"
 
 if TYPE_CHECKING:
     from ..quality import Assessment
@@ -134,7 +136,7 @@ class Registration:
         Raises:
             InputError: the folder exists and ``overwrite`` is False.
         """
-        from ..files import output_folder, write_image, write_transform
+        from ..files import output_folder, write_image, write_landmark_pairs, write_transform
         from ..report.of_registration import write_quality
         from ..report.overview import draw
 
@@ -143,6 +145,10 @@ class Registration:
             write_transform(self.transform, part / "displacement.nii.gz")
             write_image(self.warped, part / "warped.nii.gz")
             write_image(self.jacobian, part / "jacobian.nii.gz")
+            write_image(self.fixed_lungs, part / FIXED_LUNGS)
+            write_image(self.moving_lungs, part / MOVING_LUNGS)
+            if self.landmarks is not None:
+                write_landmark_pairs(*self.landmarks, part / LANDMARKS)
             draw(self, part / "overview.png")
             found = write_quality(self, part) if report else None
             (part / "metrics.json").write_text(json.dumps(self.summary(), indent=2) + "\n")

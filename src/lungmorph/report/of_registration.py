@@ -70,23 +70,28 @@ def predicted(
 
 
 def write_assessment(found: Assessment, folder: Path) -> None:
-    """Write ``quality.json``, and the predicted error as images, into a folder.
+    """Write ``quality.json``, and what is known of every place as images, into a folder.
 
     Args:
         found: verdict, checks, figures, regions.
-        folder: gets ``error.nii.gz`` (mm) and ``error_over_2mm.nii.gz`` (probability) if an error was predicted.
+        folder: gets ``ventilation.nii.gz`` (mL of air that each mL of the fixed lung gains), and
+            ``error.nii.gz`` (mm) and ``error_over_2mm.nii.gz`` (probability) if an error was predicted.
     """
+    _write_rounded(found.air_change, 0.001, folder / "ventilation.nii.gz")
     if found.predicted:
         for name, values, step in (
             ("error", found.predicted.mm, 0.01),
             ("error_over_2mm", found.predicted.over(THRESHOLDS_MM[0]), 0.001),
         ):
             image = found.predicted.within(values, found.lungs)
-            # digits that mean nothing would take most of the file
-            rounded = Volume((image.data / step).round() * step, image.grid)
-            write_image(rounded, folder / f"{name}.nii.gz")
+            _write_rounded(image, step, folder / f"{name}.nii.gz")
     with replacing(folder / "quality.json") as part:
         part.write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def _write_rounded(image: Volume, step: float, path: Path) -> None:
+    """Digits that mean nothing would take most of the file."""
+    write_image(Volume((image.data / step).round() * step, image.grid), path)
 
 
 def report_of(result: Registration, found: Assessment) -> Report:

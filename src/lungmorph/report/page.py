@@ -32,6 +32,7 @@ MARGIN_MM = 20.0
 LEAST_RANGE_MM = 5.0
 ERROR_MM = (0.0, 10.0)
 CHANGE = (1 / 3, 3.0)
+AIR_RANGE = (-1.0, 1.0)
 
 
 def write_report(report: Report, path: str | Path) -> Path:
@@ -132,6 +133,13 @@ def _volumes(
         ),
         (_overlay("Jacobian", "", CHANGE, "RdBu_r", 2, log=True), log_bytes(det, *CHANGE)),
     ]
+    gained = report.assessment.air_change.resample(grid).data.numpy()
+    maps.append(
+        (
+            _overlay("air gained", "mL per mL", AIR_RANGE, "PuOr_r", 2),
+            linear_bytes(gained, *AIR_RANGE),
+        )
+    )
     predicted = report.assessment.predicted
     if predicted is not None:
         error = predicted.mm.resample(grid).data.numpy()
