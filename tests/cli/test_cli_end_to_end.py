@@ -13,8 +13,8 @@ import SimpleITK as sitk
 from lungmorph.cli import main
 from lungmorph.cli.register import FILES, JUDGED
 from lungmorph.files import write_image, write_landmark_pairs, write_landmarks
-from lungmorph.registration.result import LANDMARKS, MOVING_LUNGS
 from lungmorph.ops import eroded
+from lungmorph.registration.result import LANDMARKS, MOVING_LUNGS
 from lungmorph.simulate import SimulatedPair
 from lungmorph.space import Volume
 
