@@ -89,6 +89,8 @@ def test_run_tells_its_result_and_goes_on_where_it_stopped(
     assert "another folder" in line
     assert "another config" in refused(capsys, tiny, "model.spacing_mm=20", "-o", out, "--check")
     assert "a checkpoint" in refused(capsys, tiny, "-o", out, "--new")
+    line = refused(capsys, tiny, "data.sources.0.procedural=0.5", "-o", out)
+    assert "learned from other data" in line
     # weights of this network as the beginning of another one
     line = refused(capsys, tiny, f"init={out / 'weights.safetensors'}", "model.levels.0.body=[4]", "-o", tmp_path / "b")  # fmt: skip
     assert "model.levels.0" in line

@@ -219,8 +219,9 @@ def test_an_existing_output_is_refused_before_the_work(
     assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
 
 
-def test_an_unknown_device_is_refused(run: Run, tmp_path: Path) -> None:
-    code, _, err = run("register", "f", "m", "-o", tmp_path / "out", "--device", "abacus")
+@pytest.mark.parametrize("device", ["abacus", "meta"])
+def test_an_unknown_device_is_refused(run: Run, tmp_path: Path, device: str) -> None:
+    code, _, err = run("register", "f", "m", "-o", tmp_path / "out", "--device", device)
     assert code == 2
     assert "cpu" in err
     assert err.count("\n") == 1

@@ -133,6 +133,9 @@ def test_more_memory_than_there_is(
     assert fits > 1.0
     smaller = register(small_pair.fixed, small_pair.moving, preset="default", levels=0)
     assert smaller.settings["finest_mm"] > PRESETS["default"].scales[-1].spacing
+    # what others are checked by asks for a spacing too, but must not end what went well
+    yielding = register(small_pair.fixed, small_pair.moving, spacing=1.0, levels=0, or_coarser=True)
+    assert yielding.settings["finest_mm"] == smaller.settings["finest_mm"]
 
 
 @pytest.mark.parametrize(

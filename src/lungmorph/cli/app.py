@@ -16,6 +16,11 @@ from ..errors import InputError
 from . import apply, data, demo, evaluate, info, quality, register, report, simulate, train
 
 OK, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 2, 130, 143
+#: What an interruption leaves, of the verbs that leave something.
+KEPT = {
+    "train": "the same command goes on from the last checkpoint, if there is one",
+    "convert": "cases that were finished are kept",
+}
 #: what Typer raises for a wrong option; its home has moved between versions
 UsageError: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
 
@@ -81,7 +86,8 @@ def _run(given: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED  # newer versions of Typer return it
     if code == INTERRUPTED:
-        print("interrupted: nothing was written", file=sys.stderr)
+        kept = next((KEPT[word] for word in given[:2] if word in KEPT), "nothing was written")
+        print(f"interrupted: {kept}", file=sys.stderr)
     return code if isinstance(code, int) else OK
 
 

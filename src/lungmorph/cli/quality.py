@@ -71,8 +71,6 @@ def quality(
             for file, image in zip((fixed_mask, moving_mask), images, strict=True)
         )
         fixed_lungs, moving_lungs = masks
-        if progress:
-            progress("judge", 0.3)
         with output_folder(output, overwrite) as folder:
             found = write_quality_of(
                 folder,
@@ -85,6 +83,7 @@ def quality(
                 landmarks=read_landmark_pairs(landmarks) if landmarks else None,
                 backward=read_transform(backward) if backward else None,
                 tolerances=limits,
+                progress=progress,
             )
     if as_json:
         print_json(found.as_dict())

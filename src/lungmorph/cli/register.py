@@ -140,7 +140,7 @@ def register(
         )
         if progress:
             progress("write", 1.0)
-        found = result.save(output, overwrite=overwrite, report=report)
+        found = result.save(output, overwrite, report, progress)
     if as_json:
         print_json(result.summary())
         return
@@ -215,7 +215,8 @@ def check_device(device: str) -> None:
     import torch
 
     try:
-        torch.empty(1, device=device)
+        # a value has to come back: torch knows devices ("meta") that hold none
+        float(torch.zeros(1, device=device)[0])
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         there = ["cpu"] + [f"cuda:{n}" for n in range(torch.cuda.device_count())]
         there += ["mps"] if torch.backends.mps.is_available() else []

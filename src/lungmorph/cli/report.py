@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from ..errors import InputError
-from .console import stdout, use_threads
+from .console import progress_bar, stdout, use_threads
 from .options import Backward, LandmarkTable, Threads, Tolerances
 from .quality import show
 from .register import PHASE, SERIES, scan
@@ -61,22 +61,26 @@ def report(
         _scan(result, side, given, settings)
         for side, given in (("fixed", fixed), ("moving", moving))
     ]
-    given_pairs = landmarks or (result / LANDMARKS if (result / LANDMARKS).is_file() else None)
+    kept = result / LANDMARKS
+    pairs = landmarks or (kept if kept.is_file() else None)
     fixed_lungs, moving_lungs = (_lungs(result / name) for name in (FIXED_LUNGS, MOVING_LUNGS))
-    found = write_quality_of(
-        result,
-        images[0][0],
-        images[1][0],
-        read_transform(result / TRANSFORM),
-        names=(images[0][1], images[1][1]),
-        transform_name=TRANSFORM,
-        fixed_mask=fixed_lungs,
-        moving_mask=moving_lungs,
-        landmarks=read_landmark_pairs(given_pairs) if given_pairs else None,
-        backward=read_transform(backward) if backward else None,
-        tolerances=load_tolerances(tolerances),
-        method={key: value for key, value in settings.items() if value is not None},
-    )
+    mapping, limits = read_transform(result / TRANSFORM), load_tolerances(tolerances)
+    with progress_bar(True) as progress:
+        found = write_quality_of(
+            result,
+            images[0][0],
+            images[1][0],
+            mapping,
+            names=(images[0][1], images[1][1]),
+            transform_name=TRANSFORM,
+            fixed_mask=fixed_lungs,
+            moving_mask=moving_lungs,
+            landmarks=read_landmark_pairs(pairs) if pairs else None,
+            backward=read_transform(backward) if backward else None,
+            tolerances=limits,
+            method={key: value for key, value in settings.items() if value is not None},
+            progress=progress,
+        )
     show(found)
     stdout().print(f"written: [bold]{escape(str(result / 'report.html'))}[/]")
 

@@ -32,6 +32,7 @@ class Scan:
         lungs: reads the lung mask, bool, on ``grid``; None where the dataset has none.
         structures: further masks by name (targets, organs), read the same way.
         files: every file that image and masks are read from; those of ``source`` if None.
+        part: which series or phase of ``source`` it is, where that holds several and it was chosen.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Scan:
     lungs: Callable[[], Volume] | None = None
     structures: Mapping[str, Callable[[], Volume]] = field(default_factory=dict)
     files: Callable[[], Iterable[Path]] | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True)

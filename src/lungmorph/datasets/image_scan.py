@@ -49,6 +49,7 @@ def image_scan(
         None if lungs is None else _mask(lungs, grid, problems),
         {key: mask for key, mask in masks.items() if mask is not None},
         partial(files_at, path, *filter(None, (lungs, *(structures or {}).values()))),
+        f"{series}, {percent}" if path.is_dir() else "",
     )
 
 

@@ -9,14 +9,14 @@ from .case import Scan
 
 
 def ages(scan: Scan) -> list[str]:
-    """Path, size in bytes and time of change in ns of every file of a scan, a line each.
+    """Path, size in bytes and time of change in ns of every file of a scan, a line each; first which part of them it is.
 
     Raises:
         OSError: one cannot be looked at.
     """
     files = set(files_at(scan.source) if scan.files is None else scan.files())
     seen = [(path.resolve(), path.stat()) for path in sorted(files)]
-    return [f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in seen]
+    return [scan.part, *(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in seen)]
 
 
 def files_at(*sources: Path) -> Iterator[Path]:

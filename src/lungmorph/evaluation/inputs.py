@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..datasets import Case, Scan
+from ..datasets.scan_files import ages
 from ..errors import InputError
 from ..files import write_image
 from ..registration.lungs import lung_mask
@@ -78,7 +79,7 @@ def identity(case: Case) -> dict[str, Any]:
     for side, name in (("fixed", case.fixed), ("moving", case.moving)):
         scan = case.scan(name)
         mask = None if scan.lungs is None else _digest(scan.lungs().data.numpy().tobytes())
-        found[side] = {"files": _files(scan.source), "grid": repr(scan.grid), "mask": mask}
+        found[side] = {"files": _files(scan), "grid": repr(scan.grid), "mask": mask}
     points = case.landmarks(case.fixed, case.moving)
     if points is not None:
         found["landmarks"] = _digest(b"".join(marks.points.tobytes() for marks in points))
@@ -102,17 +103,13 @@ def _as_stored(volume: Volume) -> Volume:
     return volume
 
 
-def _files(source: Path) -> str:
+def _files(scan: Scan) -> str:
     try:
-        below = (
-            [source] if source.is_file() else sorted(p for p in source.rglob("*") if p.is_file())
-        )
-        stats = [(str(p), s.st_size, s.st_mtime_ns) for p in below for s in [p.stat()]]
+        return _digest("\n".join(ages(scan)).encode())
     except OSError as error:
         raise InputError(
-            source, expected="a scan that can be read", found=error.strerror or str(error)
+            scan.source, expected="a scan that can be read", found=error.strerror or str(error)
         ) from error
-    return _digest(repr(stats).encode())
 
 
 def _digest(data: bytes) -> str:

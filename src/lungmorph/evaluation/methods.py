@@ -222,8 +222,13 @@ def _look(tools: list[str], python: str) -> list[dict[str, str]]:
     if done.returncode != 0 or not lines:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise InputError(python, expected=expected, found=said[-1])
-    facts = json.loads(lines[-1])
-    return [facts[tool] for tool in tools]
+    try:
+        facts = json.loads(lines[-1])
+        return [facts[tool] for tool in tools]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            python, expected=expected, found=f"a program that says {lines[-1][:80]!r}"
+        ) from error
 
 
 def _weights(model: str | None, levels: int | None) -> str:

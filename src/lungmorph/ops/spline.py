@@ -30,19 +30,8 @@ def cubic_weights(points: Tensor, count: int) -> Tensor:
         (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6,
         t**3 / 6,
     )
-    return _scatter(points, base, zip((-1, 0, 1, 2), parts, strict=True), count)
-
-
-def linear_weights(points: Tensor, count: int) -> Tensor:
-    """Linear basis (hats); arguments and result as in :func:`cubic_weights`."""
-    base = points.floor()
-    t = points - base
-    return _scatter(points, base, zip((0, 1), (1 - t, t), strict=True), count)
-
-
-def _scatter(points: Tensor, base: Tensor, parts, count: int) -> Tensor:  # type: ignore[no-untyped-def]
     weights = points.new_zeros(len(points), count)
-    for offset, part in parts:
+    for offset, part in zip((-1, 0, 1, 2), parts, strict=True):
         index = (base.long() + offset).clamp(0, count - 1)
         weights.scatter_add_(1, index[:, None], part[:, None])
     return weights

@@ -42,6 +42,7 @@ def register(
     model: str | Path | None = None,
     levels: int | None = None,
     spacing: float | None = None,
+    or_coarser: bool = False,
     device: str = "cpu",
     progress: Progress | None = None,
     names: tuple[str, str] | None = None,
@@ -56,6 +57,7 @@ def register(
         model: shipped weights by name, or a file; the default weights if None.
         levels: run only the first so many levels of the network; 0 leaves the network out.
         spacing: mm of the finest lattice that the refinement works on.
+        or_coarser: than ``spacing``, where memory is short; else that is an error.
         device: for the network, as torch names it.
         progress: called as progress(what, share done).
         names: what to call the scans in errors and in the result, if not by their files.
@@ -93,7 +95,7 @@ def register(
         pair.region,
         config,
         levels,
-        spacing is not None,
+        spacing is not None and not or_coarser,
     )
     if network is not None and config is not None:
         with clock.step("network"):

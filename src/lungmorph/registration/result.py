@@ -121,7 +121,11 @@ class Registration:
         return found
 
     def save(
-        self, folder: str | Path, overwrite: bool = False, report: bool = True
+        self,
+        folder: str | Path,
+        overwrite: bool = False,
+        report: bool = True,
+        progress: Callable[[str, float], None] | None = None,
     ) -> Assessment | None:
         """Write transform, images, figures and picture into ``folder``, whole or not at all.
 
@@ -129,6 +133,7 @@ class Registration:
             folder: to make.
             overwrite: replace an earlier result.
             report: judge it as well, and write ``quality.json`` and ``report.html``.
+            progress: of the judging, called as progress(what, share done).
 
         Returns:
             What was found in judging it.
@@ -150,7 +155,7 @@ class Registration:
             if self.landmarks is not None:
                 write_landmark_pairs(*self.landmarks, part / LANDMARKS)
             draw(self, part / "overview.png")
-            found = write_quality(self, part) if report else None
+            found = write_quality(self, part, progress) if report else None
             (part / "metrics.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
         return found
 

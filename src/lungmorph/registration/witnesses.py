@@ -44,12 +44,19 @@ def register_witnesses(
         fixed, moving: CT in HU, as in the registration in question.
         fixed_lungs, moving_lungs: their masks.
         there: how the pair itself is registered at ``CHECK_MM``, if that is known already.
-        model, levels, device, progress: as in :func:`lungmorph.register`.
+        model, levels, device, progress: as in :func:`lungmorph.register`. Where memory is short, they are coarser.
     """
     names = ("fixed image", "moving image")
     scans, lungs = (fixed, moving), (fixed_lungs, moving_lungs)
 
+    count = 2 if there is None else 1
+
     def registered(first: int, second: int) -> DisplacementField:
+        def say(what: str, share: float) -> None:
+            assert progress is not None
+            # the way back, from scan 1, comes first
+            progress(f"check, {what}", (1 - first + share) / count)
+
         return register(
             scans[first],
             scans[second],
@@ -59,7 +66,8 @@ def register_witnesses(
             levels=levels,
             device=device,
             spacing=CHECK_MM,
-            progress=progress,
+            or_coarser=True,
+            progress=say if progress else None,
             names=(names[first], names[second]),
         ).transform
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ..files import replacing, write_image
@@ -24,7 +25,9 @@ log = logging.getLogger(__name__)
 WAY_BACK = f"the way back is LungMorph's at {CHECK_MM:g} mm"
 
 
-def write_quality(result: Registration, folder: Path) -> Assessment:
+def write_quality(
+    result: Registration, folder: Path, progress: Callable[[str, float], None] | None = None
+) -> Assessment:
     """Write what :func:`write_assessment` writes, and ``report.html``, into a folder. Registers the swapped pair for it."""
     settings = result.settings
     begin = time.perf_counter()
@@ -37,6 +40,7 @@ def write_quality(result: Registration, folder: Path) -> Assessment:
         model=settings.get("model"),
         levels=0 if settings.get("model") is None else None,
         device=settings.get("device", "cpu"),
+        progress=progress,
     )
     log.info("witnesses: %.2f s", time.perf_counter() - begin)
     images = result.fixed, result.moving, result.fixed_lungs, result.moving_lungs

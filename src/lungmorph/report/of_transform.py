@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def write_quality_of(
     backward: Transform | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     method: Mapping[str, Any] | None = None,
+    progress: Callable[[str, float], None] | None = None,
 ) -> Assessment:
     """Judge a transform, and write figures, predicted error and page into a folder that is there.
 
@@ -46,6 +47,7 @@ def write_quality_of(
         backward: moving to fixed, from a registration of the swapped pair; LungMorph's own if left out.
         tolerances: other limits than the package's.
         method: more rows for the table of how it was made.
+        progress: called as progress(what, share done).
 
     Raises:
         InputError: as :func:`lungmorph.registration.prepare.prepare` and :func:`lungmorph.quality.assess`.
@@ -53,7 +55,7 @@ def write_quality_of(
     pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
     images = pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs
     # the error network knows LungMorph's way back and no other
-    own = register_witnesses(*images)
+    own = register_witnesses(*images, progress=progress)
     found = assess(
         *images,
         transform,

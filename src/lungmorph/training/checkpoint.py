@@ -70,6 +70,7 @@ class State:
             "version": FORMAT_VERSION,
             "model_config": config.model.model_dump_json(),
             "stages": _stages(config, self.progress.stage),
+            "learns_from": config.data.learns_from(),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "best": self.best,
@@ -109,8 +110,9 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
     """What :meth:`State.save` wrote.
 
     Raises:
-        InputError: not a checkpoint, damaged, of a run with another network, or of one whose stages
-            up to here were others.
+        InputError: not a checkpoint, damaged, of a run with another network, of one whose stages
+            up to here were others, or of one that learned from other data: then what is validated on
+            now may be what was trained on.
     """
     expected = "a checkpoint of this training run"
     try:
@@ -127,6 +129,8 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
         other = "one of a network with another config"
     elif content["stages"] != _stages(config, content["progress"]["stage"]):
         other = f"one that came through other stages ({', '.join(content['stages'])})"
+    elif content.get("learns_from", config.data.learns_from()) != config.data.learns_from():
+        other = "one that learned from other data, or from other patients of them"
     if other:
         raise InputError(path, expected=expected, found=other, do="train into another folder")
     return content

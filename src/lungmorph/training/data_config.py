@@ -83,6 +83,14 @@ class Simulated(_Model):
                 raise ValueError(f"{min(both)} is in {name} of training and of validation")
         return self
 
+    def learns_from(self) -> dict[str, Any]:
+        """What pairs are made of, by the names of the files, wherever they are."""
+        held = self.validation
+        files = {"anatomies": self.anatomies, "motions": self.motions}
+        files |= {"held anatomies": held.anatomies, "held motions": held.motions}
+        names = {what: [path.name for path in paths] for what, paths in files.items()}
+        return {"kind": self.kind, "procedural": self.procedural, **names}
+
 
 class Split(_Model):
     """Which patients are trained on, validated on, and kept for the end.
@@ -128,6 +136,12 @@ class Cases(_Model):
     split: Split = Split()
     augment: bool = True
 
+    def learns_from(self) -> dict[str, Any]:
+        """Which patients of which dataset, wherever it is."""
+        left_out = list(self.leave_out)
+        split = self.split.model_dump(mode="json")
+        return {"kind": self.kind, "dataset": self.path.name, "left out": left_out, "split": split}
+
 
 class Judged(_Model):
     """A dataset on which the trained network is judged, all of it; nothing is learned from it.
@@ -168,3 +182,7 @@ class DataConfig(_Model):
         if not any(source.share for source in self.sources):
             raise ValueError("no source has a share above 0")
         return self
+
+    def learns_from(self) -> list[dict[str, Any]]:
+        """What must not change while a run goes on: JSON-ready, an entry for every source."""
+        return [source.learns_from() for source in self.sources]

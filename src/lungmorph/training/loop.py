@@ -321,6 +321,9 @@ class _Trainer:
         figures: dict[str, Any] = {"steps": progress.step, "stage": progress.stage}
         if self.state.outcome is not None:
             figures["validation"] = self.state.outcome
-        figures["loss"] = json.loads(self.config.loss.model_dump_json())
+        # at a stage's end the next one has begun, but learned nothing
+        last = progress.stage if progress.stage_step else max(progress.stage - 1, 0)
+        loss = self.config.loss_of(self.config.stages[last])
+        figures["loss"] = json.loads(loss.model_dump_json())
         save_model(network, self.config.model, {**self.card, "training": figures}, path)
         return path
