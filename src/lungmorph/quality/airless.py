@@ -47,7 +47,8 @@ def airless(
     start = world_points(grid)
     ends = [mapping.map_points(start) for mapping in (transform, there)]
     here = _at(start, *_lung_and_open(fixed, fixed_lungs, spacing))
-    mapped, led = (_at(points, *_lung_and_open(moving, moving_lungs, spacing)) for points in ends)
+    shares = _lung_and_open(moving, moving_lungs, spacing)
+    mapped, led = (_at(points, *shares) for points in ends)
     shown = _inside(start, fixed.grid) & _inside(ends[0], moving.grid)
     lung = here[0] | (mapped[0] & led[0])
     # closed in the fixed scan, or in the moving one wherever it is looked for
