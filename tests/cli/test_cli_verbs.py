@@ -49,7 +49,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     def register(fixed: object, moving: object, **options: Any) -> SimpleNamespace:
         calls.append(SimpleNamespace(fixed=fixed, moving=moving, **options))
 
-        def save(folder: Path, overwrite: bool, report: bool) -> SimpleNamespace | None:
+        def save(folder: Path, overwrite: bool, report: bool, progress: object) -> Any:
             folder.mkdir()
             (folder / "metrics.json").write_text("{}")
             verdict = SimpleNamespace(verdict="fail", why=["folded [much]"])
