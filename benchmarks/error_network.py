@@ -1,7 +1,7 @@
 """How well the error network tells wrong places from right ones, on registrations of tools it has never seen.
 
     python benchmarks/accuracy.py --work bench --keep ...        # registers the test cases, and keeps the transforms
-    python benchmarks/error_network.py --work bench --save bench/error.md --picture docs/pictures/error_calibration.png
+    python benchmarks/error_network.py --work bench --save bench/error.md --picture docs/images/error_calibration.png
 
 The other tools, and the anatomies and motions of the test cases, are no part of its training: cases with an anatomy that is are left out. The truth of a simulated case is
 known everywhere: it is made again from its recipe. Beside the network stand what is used without one: inverse consistency, the
