@@ -136,7 +136,7 @@ def _warp(
     labels = looks_like_labels(volume) if mask is None else mask
     said["kind"] = "labels" if labels else "image"
     if labels:
-        volume = Volume(volume.data.round().short(), volume.grid)
+        volume = Volume(volume.data.round().int(), volume.grid)
     if inverse:
         mapping, missed = _inverse_on(mapping, grid)
         said["inverse_residual_mm"] = missed

@@ -6,7 +6,6 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,12 +22,11 @@ from ..measures import (
     surface_distance,
 )
 from ..ops import length
-from ..space import DisplacementField, Grid, Landmarks, Transform, Volume
+from ..space import AIR_HU, DisplacementField, Grid, Landmarks, Transform, Volume
 from ..space.grid import Float
 from ..space.sampling import sample_world, world_points
 from ..space.volume import SLAB_VOXELS
 
-AIR_HU = -1024.0
 #: Of the window of the local correlation, voxels of the fixed image.
 LOCAL_RADIUS = 2
 #: About so many points of the lungs are sent there and back.
@@ -82,7 +80,7 @@ def judge(
             expected="displacements in mm in the whole lung",
             found=f"{bad} of {len(lengths)} voxels of the lung without a number",
         )
-    points = _inside(lungs, grid, CONSISTENCY_POINTS)
+    points = Volume(lungs, grid).points(CONSISTENCY_POINTS)
     found = {
         "landmarks": _landmarks(transform, landmarks, moving.grid),
         "folding": _folding(field, lungs)
@@ -211,12 +209,6 @@ def _around(mask: Tensor, margin: int) -> Box:
         at = hit.flatten().nonzero()
         ends.append(slice(max(0, int(at.min()) - margin), min(size, int(at.max()) + 1 + margin)))
     return ends[0], ends[1], ends[2]
-
-
-def _inside(mask: Tensor, grid: Grid, count: int) -> Float:
-    """About ``count`` points (N, 3), LPS mm, evenly over a mask."""
-    index = np.argwhere(mask.numpy())[:, ::-1]
-    return grid.to_world(index[:: max(1, len(index) // count)])
 
 
 def _numbers_only(value: Any) -> Any:

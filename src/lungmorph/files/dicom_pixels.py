@@ -18,11 +18,9 @@ import SimpleITK as sitk
 import torch
 
 from ..errors import InputError
-from ..space import Grid, Volume
+from ..space import AIR_HU, Grid, Volume
 from .dicom_header import UNREADABLE, Header, path_of
 from .quiet import quiet_itk
-
-AIR_HU = -1024.0
 
 
 def pixel_digest(path: Path) -> str:

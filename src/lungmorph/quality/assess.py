@@ -13,14 +13,12 @@ from torch import Tensor
 
 from ..evaluation.judge import judge
 from ..measures import folding
-from ..space import DisplacementField, Grid, Landmarks, Transform, Volume
+from ..space import AIR_HU, DisplacementField, Grid, Landmarks, Transform, Volume
 from .checks import Verdict, check_all
 from .predict import PredictedError
 from .regions import lung_regions
 from .tolerances import Tolerance, load_tolerances
 from .ventilation import RegionVentilation, air_change, regional
-
-AIR_HU = -1024.0
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 LATTICE_MM = 2.5
 #: HU below which a voxel counts as air or lung, above which as soft tissue.
-AIR_HU, TISSUE_HU = -400.0, -300.0
+AIRY_HU, TISSUE_HU = -400.0, -300.0
 #: Median HU of outside air and of gas in airways is below; of lung, even emphysematous, above.
 GAS_HU = -965.0
 SMALLEST_LUNG_ML = 50.0
@@ -51,7 +51,7 @@ def lung_mask(ct: Volume, name: object = "image") -> Volume:
     seen = np.isfinite(hu)
     hu = np.where(seen, hu, -1024.0).astype(np.float32)
 
-    air = (hu < AIR_HU) & seen
+    air = (hu < AIRY_HU) & seen
     candidates = _lung_parts(hu, air, seen)
     if not candidates.any():
         raise InputError(

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..measures import correlation, dice, folding, landmark_error
-from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
-from ..space.grid import Float
+from ..space import AIR_HU, Affine, DisplacementField, Grid, Landmarks, Volume
 
-AIR_HU = -1024.0
 #: What a result is judged by again, in its folder: the lungs that were used, and the landmarks if there were any.
 FIXED_LUNGS, MOVING_LUNGS, LANDMARKS = "fixed_lungs.nii.gz", "moving_lungs.nii.gz", "landmarks.csv"
 
@@ -52,7 +50,7 @@ class Registration:
     @cached_property
     def _inverse(self) -> tuple[DisplacementField, Volume]:
         # over the moving image and wherever the fixed lungs go, if that is beyond it
-        there = self.transform.apply(_inside(self.fixed_lungs, 2000))
+        there = self.transform.apply(self.fixed_lungs.points(2000))
         low, high = self.moving.grid.bounds()
         low, high = np.minimum(low, there.min(axis=0)), np.maximum(high, there.max(axis=0))
         # wider than the transform's own lattice: the residual says what that costs
@@ -84,7 +82,7 @@ class Registration:
         moved = self.transform.warp(self.moving_lungs, grid).data
         start = self.prealigned.warp(self.moving_lungs, grid).data
         before = self.prealigned.warp(self.moving, grid, fill=AIR_HU).data[lungs]
-        points = _inside(self.fixed_lungs, 50_000)
+        points = self.fixed_lungs.points(50_000)
         there = self.transform.apply(points)
         miss = np.linalg.norm(self.inverse.apply(there) - points, axis=1)
         length = np.linalg.norm(there - self.prealigned.apply(points), axis=1)
@@ -162,12 +160,6 @@ class Registration:
     def summary(self) -> dict[str, Any]:
         """Metrics, settings and times: what ``metrics.json`` holds."""
         return {**self.metrics, "seconds": self.seconds, "settings": self.settings}
-
-
-def _inside(mask: Volume, count: int) -> Float:
-    """About ``count`` world points (N, 3), evenly over a mask."""
-    index = np.argwhere(mask.data.numpy())[:, ::-1]
-    return mask.grid.to_world(index[:: max(1, len(index) // count)])
 
 
 def _liters(mask: Volume) -> float:

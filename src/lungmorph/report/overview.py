@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from ..registration.result import AIR_HU, Registration
-from ..space import Affine, Transform, Volume
+from ..registration.result import Registration
+from ..space import AIR_HU, Affine, Transform, Volume
 from .planes import Plane, middle_planes
 
 WINDOW_HU = (-1150.0, 250.0)

@@ -13,12 +13,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..files import replacing
-from ..space import Grid, Volume
+from ..space import AIR_HU, Grid, Volume
 from . import rows
 from .contents import Report
 from .sheets import Bytes, linear_bytes, log_bytes, make_sheet, shown_grid
 
-AIR_HU = -1024.0
 #: HU that the page can show.
 SHOWN_HU = (-1100.0, 600.0)
 WINDOWS = (

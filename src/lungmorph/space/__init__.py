@@ -3,6 +3,15 @@
 from .grid import Grid
 from .landmarks import Landmarks
 from .transform import Affine, Composite, DisplacementField, Transform
-from .volume import Volume
+from .volume import AIR_HU, Volume
 
-__all__ = ["Affine", "Composite", "DisplacementField", "Grid", "Landmarks", "Transform", "Volume"]
+__all__ = [
+    "AIR_HU",
+    "Affine",
+    "Composite",
+    "DisplacementField",
+    "Grid",
+    "Landmarks",
+    "Transform",
+    "Volume",
+]

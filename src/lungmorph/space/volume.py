@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
-from .grid import Grid
+from .grid import Float, Grid
 from .sampling import near_edge, sample_world, world_points
 
+#: Of what lies beyond a scan.
+AIR_HU = -1024.0
 #: Points mapped at a time: bounds the memory of resampling, whatever the size of the image.
 SLAB_VOXELS = 2_000_000
 
@@ -47,6 +50,11 @@ class Volume:
     def is_mask(self) -> bool:
         """Whether the values are labels, which may not be averaged."""
         return not self.data.dtype.is_floating_point
+
+    def points(self, count: int) -> Float:
+        """About ``count`` world points (N, 3), LPS mm, evenly over the voxels above 0."""
+        index = np.argwhere(self.data.numpy() > 0)[:, ::-1]
+        return self.grid.to_world(index[:: max(1, len(index) // count)])
 
     def resample(self, grid: Grid, fill: float | None = None) -> Volume:
         """The image on another grid; linear for images, nearest for masks.

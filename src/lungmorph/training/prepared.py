@@ -186,7 +186,7 @@ def _made(pair: CasePair, scans: _Scans) -> dict[str, Tensor]:
 
 
 def _stored(hu: Tensor) -> Tensor:
-    return hu.round().to(torch.int16)[None, None]
+    return hu.round().clamp(-32768, 32767).to(torch.int16)[None, None]
 
 
 def _index(grid: Grid, points: Float, affine: Affine) -> Tensor:
