@@ -173,6 +173,9 @@ def test_what_is_undecided_is_said_without_a_wrong_place_too(page: str, report: 
     unsure = replace(predicted, gain=torch.zeros_like(predicted.gain))
     alone = render(replace(report, assessment=replace(report.assessment, predicted=unsure)))
     assert 'id="undecided"' in alone
+    data = data_of(alone)
+    start = np.asarray(data["origin"]) + np.asarray(data["start"]) * data["spacing"]
+    assert np.abs(start - unsure.undecided_places[0].at).max() <= data["spacing"] / 2 + 0.01
     assert "Places to look at (" not in alone
     assert "no air" not in alone
     closed = replace(predicted, airless=torch.ones_like(predicted.airless))

@@ -120,6 +120,11 @@ class PredictedError:
         """What is wrong, the largest first."""
         return self._places(self.wrong.data)
 
+    @cached_property
+    def undecided_places(self) -> list[Place]:
+        """What is undecided, the largest first."""
+        return self._places(self.undecided.data)
+
     def _places(self, where: Tensor) -> list[Place]:
         labels, _ = ndimage.label(where.numpy())
         error = self.mm.data.numpy()

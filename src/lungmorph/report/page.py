@@ -166,8 +166,9 @@ def _volumes(
     for name, where in rims.items():
         inside = where.resample(grid).data.numpy() & lungs
         sheets[name] = make_sheet(np.where(inside, np.uint8(255), np.uint8(0)), exact=True)
-    if places:
-        nearest = np.rint(grid.to_index(places[0].at)).astype(int)
+    begin = places or (predicted.undecided_places if predicted is not None else [])
+    if begin:
+        nearest = np.rint(grid.to_index(begin[0].at)).astype(int)
         first = np.clip(nearest, 0, np.asarray(grid.size) - 1).tolist()
     packed = {name: sheet.as_dict() for name, sheet in sheets.items()}
     return packed, [overlay for overlay, _ in maps], grid, first
