@@ -503,6 +503,15 @@ def test_an_order_of_time_has_to_be_confirmed(tmp_path, tag):
     np.testing.assert_array_equal(read_phase(tmp_path, f"40@{tag}").data.numpy(), phase_hu(40))
 
 
+def test_as_many_acquisitions_as_a_breath_has_phases_are_taken_for_them_with_a_note(tmp_path):
+    percents = tuple(range(0, 100, 10))
+    scanners.philips(tmp_path, lambda p, k: {"AcquisitionNumber": k + 1}, percents)
+    found = one(tmp_path)
+    assert found.problems == ()
+    assert any("order of 10 phases" in note for note in found.notes)
+    assert [phase.percent for phase in found.phases] == list(percents)
+
+
 def test_repeated_scans_are_no_4d_ct_unless_confirmed(tmp_path):
     a_series_a_phase(tmp_path, "Biopsy Thorax 3.0", FIVE, AcquisitionNumber="{k}")
     assert "only the order of AcquisitionNumber" in one(tmp_path).problems[0]

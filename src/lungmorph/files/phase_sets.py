@@ -33,6 +33,8 @@ from .phase_text import Label, without_phase
 
 #: So many phases in even steps round the breath are a whole 4D CT.
 WHOLE = 4
+#: Into at least so many phases scanners divide a breath.
+USUAL_PHASES = 8
 #: Tags of equal weight that differ by more contradict one another; less is rounding (16.7 and 17 %).
 SAME_PERCENT = 1.6
 
@@ -318,7 +320,9 @@ def _counted(made: Sorted, family: list[Stack], root: Path, tag: str | None) -> 
                 return
         if best.strength == TIMED and not divided and len(family) < 4:
             break
-        timed = best.strength == TIMED and tag is None
+        # a count of whole acquisitions, as many as a breath is divided into, is taken for what it seems to be, with a note
+        many = best.name == "AcquisitionNumber" and len(family) >= USUAL_PHASES
+        timed = best.strength == TIMED and tag is None and not many
         made.sets.append(PhaseSet(family, labels, best.name, timed=timed))
         return
     if divided or len(family) > 3:
