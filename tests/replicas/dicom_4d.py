@@ -76,7 +76,7 @@ def write_scan(
         position=(0, 0, 0),
         orientation=(*axes[:, 0], *axes[:, 1]),
         pixel_spacing=(spacing[1], spacing[0]),
-        instance=987654,
+        instance=-98765,  # six bytes that stand in no UID
         **{**more, "ImagePositionPatient": list(places)},
     )
     raw = first.read_bytes()
@@ -85,7 +85,7 @@ def write_scan(
     for name, k in enumerate(np.random.default_rng(0).permutation(len(hu))):
         own = raw.replace(blank.tobytes(), stored[k].tobytes())
         own = own.replace(uid, uid[:-3] + f"{k:03d}".encode())
-        own = own.replace(b"987654", f"{k + 1:<6d}".encode())
+        own = own.replace(b"-98765", f"{k + 1:<6d}".encode())
         position = np.asarray(origin) + axes[:, 2] * spacing[2] * k
         for place, value in zip(places, position, strict=True):
             own = own.replace(place.encode(), f"{value:<15.8f}".encode()[:15])
