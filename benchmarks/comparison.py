@@ -3,7 +3,8 @@
     python benchmarks/comparison.py --work compare --minutes 15 [--only voxelmorph,multilevel-2] [--save compare/table.md]
 
 Every network gets the same minutes of one thread, the same stream of simulated pairs (real and invented anatomies, real and
-invented motions) and the same loss, LNCC in the lungs and smoothness, unless its row says otherwise. What it is judged on, the
+invented motions) and the same loss, LNCC in the lungs and smoothness, unless its row says otherwise. Networks that end with a
+joint stage have a row for what they were before it, with the minutes they had had by then. What they are judged on, the
 test cases of `cases.py`, shares no motion and (but for the coarse scans) no anatomy with that. Training goes on where it stopped, and
 what is judged is not judged again; several can be trained side by side with --only, one thread each.
 """
@@ -62,6 +63,14 @@ class Entry:
     levels: int | None = None
     minutes: float | None = None
 
+    def judged(self, weights: Path) -> list[tuple[str, str, Path]]:
+        """Rows of the table, as name, title and weights: before the joint stage, if there is one, and at the end."""
+        rows = [(self.name, self.title, weights)]
+        before = weights.with_name(f"stage-{len(self.shares) - 1}.safetensors")
+        if before.exists():
+            rows.insert(0, (f"{self.name}-before", f"{self.title}, before the joint stage", before))
+        return rows
+
 
 ENTRIES = (
     Entry("voxelmorph", "VoxelMorph", "voxelmorph.yaml", (1.0,)),
@@ -69,12 +78,10 @@ ENTRIES = (
     Entry("diffeomorphic", "VoxelMorph, diffeomorphic", "diffeomorphic.yaml", (1.0,)),
     Entry("laplacian", "Laplacian pyramid, 3 floors", "laplacian.yaml", (0.2, 0.25, 0.3, 0.25)),
     Entry("multilevel-1", "multi-level, 1 level", "multilevel.yaml", (1.0,), levels=1),
-    Entry("multilevel-2-apart", "multi-level, 2 levels, before the joint stage", "multilevel.yaml", (0.4, 0.6)),
-    Entry("multilevel-2", "multi-level, 2 levels, with the joint stage", "multilevel.yaml", (0.3, 0.4, 0.3)),
+    Entry("multilevel-2", "multi-level, 2 levels", "multilevel.yaml", (0.3, 0.4, 0.3)),
     Entry("multilevel-2-long", "multi-level, 2 levels, as long as the released weights", "multilevel.yaml", (0.3, 0.4, 0.3), minutes=RELEASED_MINUTES),
-    Entry("multilevel-3-apart", "multi-level, 3 levels, before the joint stage", "three-level.yaml", (0.3, 0.4, 0.3)),
-    Entry("multilevel-3", "multi-level, 3 levels, with the joint stage", "three-level.yaml", (0.25, 0.3, 0.2, 0.25)),
-    Entry("correlation-2", "the same, correlation in place of concatenation, 2 levels", "correlation.yaml", (0.3, 0.4, 0.3)),
+    Entry("multilevel-3", "multi-level, 3 levels", "three-level.yaml", (0.25, 0.3, 0.2, 0.25)),
+    Entry("correlation-2", "multi-level, 2 levels, correlation in place of concatenation", "correlation.yaml", (0.3, 0.4, 0.3)),
     Entry("voxelmorph-known", "VoxelMorph, known displacement", "voxelmorph.yaml", (1.0,), (SUPERVISED,)),
     Entry("correlation-2-known", "correlation, 2 levels, known displacement", "correlation.yaml", (0.3, 0.4, 0.3), (SUPERVISED,)),
 )  # fmt: skip
@@ -193,10 +200,10 @@ def main() -> None:
         row("affine pre-alignment alone", judge("affine", datasets, given.work, levels=0), None),
     ]
     for entry in ENTRIES:
-        network, _, _ = load_model(weights[entry.name])
-        model = str(weights[entry.name])
-        records = judge(entry.name, datasets, given.work, model=model, levels=entry.levels)
-        lines.append(row(entry.title, records, weights_of(network, entry.levels)))
+        for name, title, model in entry.judged(weights[entry.name]):
+            network, _, _ = load_model(model)
+            records = judge(name, datasets, given.work, model=str(model), levels=entry.levels)
+            lines.append(row(title, records, weights_of(network, entry.levels)))
     for name in available():
         network, _, _ = load_model(name)
         records = judge(f"released-{name}", datasets, given.work, model=name)

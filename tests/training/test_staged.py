@@ -16,7 +16,7 @@ import pytest
 import torch
 from tests.training.blobs import MODEL, SHAPE, Blobs, config, curve, rows
 
-from lungmorph.networks import LevelConfig, MultiLevelConfig
+from lungmorph.networks import LevelConfig, MultiLevelConfig, load_model
 from lungmorph.training import LossWeights, StageConfig, Status, TrainingConfig, evaluate, run
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +107,14 @@ def test_level_1_is_bit_identical_after_the_stage_of_level_2(trained: Trained) -
     assert any(not torch.equal(before[k], after[k]) for k in before if k.startswith("levels.1."))
     end = trained.weights["end"]
     assert any(not torch.equal(end[k], after[k]) for k in after if k.startswith("levels.0."))
+
+
+def test_weights_are_kept_as_each_stage_left_them(trained: Trained) -> None:
+    for number, after in ((1, "level-2"), (2, "joint"), (3, "end")):
+        network, _, card = load_model(trained.folder / f"stage-{number}.safetensors")
+        kept = network.state_dict()
+        assert all(torch.equal(kept[k], v) for k, v in trained.weights[after].items())
+        assert card["training"]["stage"] == number
 
 
 def test_landmark_error_falls(trained: Trained, held_out: list[Any]) -> None:
@@ -257,6 +265,7 @@ def test_board_holds_curves_and_pictures_and_the_folder_its_files(tmp_path: Path
     picture = board.Images("validation/pair")[0]
     assert (picture.width, picture.height) == (5 * SHAPE[2], SHAPE[0])
     assert {path.name for path in tmp_path.iterdir()} == {
-        "checkpoint.pt", "config.yaml", "curves.png", "log.txt", "tensorboard", "train.csv",
-        "validation.csv", "versions.json", "weights.safetensors",
+        "checkpoint.pt", "config.yaml", "curves.png", "log.txt", "stage-1.safetensors",
+        "stage-2.safetensors", "tensorboard", "train.csv", "validation.csv", "versions.json",
+        "weights.safetensors",
     }  # fmt: skip

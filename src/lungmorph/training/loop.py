@@ -54,9 +54,10 @@ def run(
     """Train, or go on training, in ``folder``.
 
     Writes there ``config.yaml``, ``versions.json``, ``log.txt``, ``train.csv``, ``validation.csv``,
-    ``curves.png``, ``tensorboard/``, ``checkpoint.pt`` and ``weights.safetensors`` (the moving average
-    at the best validation so far). A run that was cut off goes on from its last checkpoint exactly as
-    if it had not been, as long as no stage is limited by time.
+    ``curves.png``, ``tensorboard/``, ``checkpoint.pt``, ``weights.safetensors`` (the moving average
+    at the best validation so far) and ``stage-1.safetensors`` ... (what each stage ended with). A run
+    that was cut off goes on from its last checkpoint exactly as if it had not been, as long as no stage
+    is limited by time.
 
     Args:
         config: of the run.
@@ -291,6 +292,7 @@ class _Trainer:
         progress.loss_sum, progress.loss_count = 0.0, 0
         state.criterion = Criterion(None, 0)
         self._export(state.average)
+        self._export(state.average, f"stage-{progress.stage}.safetensors")
         self._save()
         if self.record is not None:
             self.record.curves()
@@ -313,8 +315,8 @@ class _Trainer:
         self._restored = content
         log.info("resumed at step %d", state.progress.step)
 
-    def _export(self, network: Any) -> Path:
-        path = self.folder / "weights.safetensors"
+    def _export(self, network: Any, name: str = "weights.safetensors") -> Path:
+        path = self.folder / name
         if not self.fabric.is_global_zero:
             return path
         progress = self.state.progress
