@@ -44,6 +44,17 @@ def test_both_archives_below_one_folder(tmp_path):
     assert "21to30/scans: expected every pair once, found pair 21 once more" in line
 
 
+def test_archives_may_lie_deeper_and_behind_a_link(tmp_path):
+    """They are not a folder of pairs then, whose masks would count as scans."""
+    write_empire10(tmp_path / "disk" / "data" / "EMPIRE10" / "Online", (1, 2))
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "link").symlink_to(tmp_path / "disk", target_is_directory=True)
+    (tmp_path / "here" / "again").symlink_to(tmp_path / "here", target_is_directory=True)
+    dataset = open_dataset(tmp_path / "here")
+    assert (dataset.kind, dataset.problems) == ("empire10", ())
+    assert [case.id for case in dataset.cases] == ["01", "02"]
+
+
 LANDMARKS = {
     "Fixed": np.array([[1.4, 2.5, 3.75], [7.0, 6.4, 1.25], [0.0, 0.0, 0.0]]),
     "Moving": np.array([[1.8, 3.1, 3.0], [7.2, 5.4, 4.5], [0.9, 0.0, 0.0]]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -206,6 +207,31 @@ def test_two_tasks_below_one_folder(tmp_path):
     shutil.copytree(tmp_path / "LungCT", tmp_path / "LungCT copy")
     with pytest.raises(InputError, match="LungCT_0001 in more than one folder"):
         open_dataset(tmp_path)
+
+
+def test_images_may_be_unpacked_though_the_list_says_otherwise(lungct):
+    for path in [*lungct.glob("imagesTr/*.gz"), *lungct.glob("masksTr/*.gz")]:
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    dataset = open_dataset(lungct)
+    assert [(c.id, c.split, c.complete) for c in dataset.cases][:2] == [
+        ("LungCT_0001", "validation", True),
+        ("LungCT_0002", "train", True),
+    ]
+    for case in dataset.cases:
+        assert case.problems == ()
+        assert case.scan("exhale").lungs is not None
+    (lungct / "keypointsTr" / "LungCT_0002_0001.csv").unlink()  # which the list names
+    assert "LungCT_0002_0001.csv" in by_id(open_dataset(lungct))["LungCT_0002"].problems[0]
+
+
+@pytest.mark.parametrize("below", ["LungCT", "Learn2Reg/2023/LungCT", "a/b/c"])
+def test_a_task_may_lie_deeper_than_it_was_packed(tmp_path, below):
+    write_release(tmp_path / "root" / below / "LungCT", {1: "Tr"}, training_paired_images=[pair(1)])
+    dataset = open_dataset(tmp_path / "root")
+    assert (dataset.kind, [case.id for case in dataset.cases]) == ("learn2reg", ["LungCT_0001"])
+    write_2020(tmp_path / "old" / below, (3,))
+    assert open_dataset(tmp_path / "old").kind == "learn2reg"
 
 
 # ------------------------------------------------------------------ what can be wrong

@@ -24,6 +24,7 @@ from ..space import Grid
 from .case import Case, Dataset, LandmarkSet, Scan
 from .image_scan import image_scan
 from .landmark_files import pair_set, scan_set
+from .release_folders import release_folders
 
 KIND, TITLE = "empire10", "EMPIRE10"
 FIXED, MOVING = "Fixed", "Moving"
@@ -33,7 +34,7 @@ _POINTS = (".csv", ".fcsv", ".mrk.json")
 
 
 def recognises(root: Path) -> bool:
-    """Whether ``01_Fixed.mhd`` or its like lies in a folder ``scans`` at most two folders down."""
+    """Whether ``01_Fixed.mhd`` or its like lies in a folder ``scans`` at some depth."""
     return any(True for _ in _parts(root))
 
 
@@ -66,12 +67,9 @@ def open_dataset(root: Path, *, landmarks: str | Path | None = None) -> Dataset:
 
 def _parts(root: Path) -> Iterator[Path]:
     """Folders with ``scans`` in them."""
-    if not root.is_dir():
-        return
-    for depth in ("", "*/", "*/*/"):
-        for scans in sorted(root.glob(f"{depth}{SCANS}")):
-            if scans.is_dir() and _numbers(scans.parent):
-                yield scans.parent
+    for folder, folders, _ in release_folders(root):
+        if SCANS in folders and _numbers(folder):
+            yield folder
 
 
 def _numbers(part: Path) -> list[str]:

@@ -25,12 +25,13 @@ from pathlib import Path
 from ..errors import InputError
 from . import learn2reg_2020, learn2reg_release
 from .case import Case, Dataset, natural_order
+from .release_folders import release_folders
 
 KIND, TITLE = "learn2reg", "Learn2Reg"
 
 
 def recognises(root: Path) -> bool:
-    """Whether it is the folder of a lung task, or holds such folders."""
+    """Whether it is the folder of a lung task, or holds such folders at some depth."""
     return any(
         learn2reg_release.is_release(folder) or learn2reg_2020.is_release(folder)
         for folder in _folders(root)
@@ -38,7 +39,7 @@ def recognises(root: Path) -> bool:
 
 
 def open_dataset(root: Path) -> Dataset:
-    """Read the lung tasks in a folder or in the folders just below it.
+    """Read the lung tasks in a folder or in the folders below it.
 
     Raises:
         InputError: a dataset file of another task of Learn2Reg and no lung task; the same cases in
@@ -47,13 +48,14 @@ def open_dataset(root: Path) -> Dataset:
     cases: list[Case] = []
     problems: list[str] = []
     notes: list[str] = []
-    for folder in _folders(root):
+    folders = _folders(root)
+    for folder in folders:
         if learn2reg_release.is_release(folder):
             cases += learn2reg_release.read_cases(folder, problems, notes)
         elif learn2reg_2020.is_release(folder):
             cases += learn2reg_2020.read_cases(folder, problems)
     if not cases and not problems:
-        learn2reg_release.refuse_other_task(root)
+        learn2reg_release.refuse_other_task(folders)
     twice = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
     if twice:
         raise InputError(
@@ -67,6 +69,4 @@ def open_dataset(root: Path) -> Dataset:
 
 
 def _folders(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return []
-    return [root, *sorted(path for path in root.iterdir() if path.is_dir())]
+    return [folder for folder, _, _ in release_folders(root)]

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -44,7 +45,7 @@ class _Listed:
     """What the dataset file says."""
 
     pairs: dict[tuple[str, str], str] = field(default_factory=dict)  # (fixed, moving): split
-    belongings: dict[str, set[str]] = field(default_factory=dict)  # image: mask, keypoints, ...
+    belongings: dict[str, set[str]] = field(default_factory=dict)  # stem of an image: mask, ...
     names: tuple[str, str] = ("fixed", "moving")
 
 
@@ -62,7 +63,10 @@ def is_release(folder: Path) -> bool:
 def read_cases(folder: Path, problems: list[str], notes: list[str]) -> list[Case]:
     """The cases of one task: those of the dataset file, and further pairs that lie there."""
     listed = _listed(folder, problems, notes)
-    pairs = dict(listed.pairs)
+    pairs = {
+        (_there(folder, fixed), _there(folder, moving)): split
+        for (fixed, moving), split in listed.pairs.items()
+    }
     mentioned = {image for pair in pairs for image in pair}
     for pair, split in _pairs_by_name(folder).items():
         if not mentioned & set(pair):
@@ -86,13 +90,13 @@ def read_cases(folder: Path, problems: list[str], notes: list[str]) -> list[Case
     ]
 
 
-def refuse_other_task(root: Path) -> None:
-    """Say so where a dataset file is of a task without lungs.
+def refuse_other_task(folders: Iterable[Path]) -> None:
+    """Say so where a dataset file in one of the folders is of a task without lungs.
 
     Raises:
         InputError: there is one.
     """
-    for path in sorted([*root.glob("*_dataset.json"), *root.glob("*/*_dataset.json")]):
+    for path in (path for folder in folders for path in sorted(folder.glob("*_dataset.json"))):
         raise InputError(
             path,
             expected=f"a lung task of Learn2Reg ({', '.join(TASKS)})",
@@ -138,7 +142,7 @@ def _companions(
         / (image.name.split(".")[0] + suffix if suffix else image.name)
         for image in images
     )
-    told = any(key in listed.belongings.get(image.name, ()) for image in images)
+    told = any(key in listed.belongings.get(_stem(image.name), ()) for image in images)
     return (first, second) if told or first.is_file() or second.is_file() else None
 
 
@@ -160,11 +164,21 @@ def _pairs_by_name(folder: Path) -> dict[tuple[str, str], str]:
 
 def _subject(image: str) -> str:
     """``LungCT_0001`` of ``imagesTr/LungCT_0001_0000.nii.gz``."""
-    return PurePosixPath(image).name.split(".")[0].rpartition("_")[0]
+    return _stem(image).rpartition("_")[0]
 
 
 def _number(image: str) -> str:
-    return PurePosixPath(image).name.split(".")[0].rpartition("_")[2]
+    return _stem(image).rpartition("_")[2]
+
+
+def _stem(image: str) -> str:
+    return PurePosixPath(image).name.split(".")[0]
+
+
+def _there(folder: Path, image: str) -> str:
+    """The image as it lies there: the lists say ``.nii.gz``, and people unpack them to ``.nii``."""
+    other = image.removesuffix(".gz") if image.endswith(".gz") else f"{image}.gz"
+    return other if not (folder / image).is_file() and (folder / other).is_file() else image
 
 
 # ------------------------------------------------------------------ the dataset file
@@ -195,7 +209,7 @@ def _read(path: Path, found: _Listed, problems: list[str]) -> None:
     for key in ("training", "test"):
         for entry in _entries(content, key):
             if isinstance(entry, dict) and isinstance(image := entry.get("image"), str):
-                found.belongings[PurePosixPath(image).name] = set(entry) - {"image"}
+                found.belongings[_stem(image)] = set(entry) - {"image"}
     shift = content.get("img_shift")
     if isinstance(shift, dict):
         names = str(shift.get("fixed", "")), str(shift.get("moving", ""))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
+from .release_folders import release_folders
 
 PHASES = tuple(range(0, 100, 10))
 
 _OF_2007 = {
-    "images": re.compile(r"(\d0)-P\.mhd"),
+    "images": re.compile(r"(\d0)[-_]P\.mhd"),
     "points": re.compile(r"(\d0)-Landmarks\.pts", re.IGNORECASE),
     "masks": re.compile(r"(\d0)-(?:air-body-lungs|air-lungs-body)\.mhd"),
 }
 #: Landmarks of 2007 that were packed anew, in a folder that is called after them.
 _RENAMED_POINTS = re.compile(r"(?:case)?(\d0)\.(?:txt|pts)")
 _OF_2011 = {"mhd": re.compile(r"(\d0)\.mhd"), "pts": re.compile(r"(\d0)\.pts")}
-
-#: How far below the root files are looked for, and how many entries are looked at.
-DEPTH, MOST_ENTRIES = 3, 20_000
 
 
 @dataclass
@@ -50,14 +46,14 @@ def patients(root: Path) -> list[PatientFiles]:
         return []
     model = PatientFiles("POPI", 2007, root)
     others = []
-    for folder, folders, files in _below(root):
+    for folder, folders, files in release_folders(root):
         _take_2007(model, folder, files)
         if "mhd" in folders:
             found = _of_2011(folder)
             others += [found] if found.images else []
     if model.images and not model.points:
         model.renamed = True
-        for folder, _, files in _below(root):
+        for folder, _, files in release_folders(root):
             if "landmark" in folder.name.lower():
                 _take(model, "points", _RENAMED_POINTS, folder, files)
     return ([model] if model.images else []) + others
@@ -90,14 +86,3 @@ def _take(
                     folder / name, expected=f"one file of this phase ({first})", found="two"
                 )
                 patient.problems.append(str(twice))
-
-
-def _below(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Folders with the names of what is in them, down to ``DEPTH``, sorted."""
-    seen = 0
-    for place, folders, files in os.walk(root):
-        folder = Path(place)
-        seen += len(folders) + len(files)
-        yield folder, list(folders), sorted(files)
-        deep = len(folder.relative_to(root).parts) >= DEPTH
-        folders[:] = [] if deep or seen > MOST_ENTRIES else sorted(folders)
