@@ -94,6 +94,17 @@ def test_another_error_than_the_published_one_is_a_warning(case: Case) -> None:
     )
 
 
+def test_a_published_error_of_one_decimal_stands_for_all_that_round_to_it(case: Case) -> None:
+    points = in_lungs(10)
+    for real, warned in ((5.04, False), (4.96, False), (5.09, True)):
+        moved = with_points(case, points, points + np.array([real, 0, 0]))
+        report = looked_at(
+            replace(moved, published_before_mm=5.0, published_decimals=1), quick=True
+        )
+        assert bool(report.warnings) == warned, real
+    assert "error before registration 5.09 mm, published 5.0:" in report.warnings[0]
+
+
 def test_points_in_slices_counted_from_the_wrong_end_are_a_problem(case: Case) -> None:
     # both sides wrong: the landmark error is the same, only the lungs can tell
     def turned(points: np.ndarray) -> np.ndarray:

@@ -45,7 +45,8 @@ def test_ten_phases_in_their_order(tmp_path):
     assert (case.id, case.group, case.problems) == ("POPI", "POPI-model", ())
     assert [scan.name for scan in case.scans] == [f"T{p:02d}" for p in PHASES]
     assert [scan.percent for scan in case.scans] == list(PHASES)
-    assert (case.fixed, case.moving, case.published_before_mm) == ("T10", "T60", 6.1)
+    assert (case.fixed, case.moving) == ("T10", "T60")
+    assert (case.published_before_mm, case.published_decimals) == (6.1, 1)
     for phase, scan in zip(PHASES, case.scans, strict=True):
         assert (scan.grid.shape, scan.grid.spacing) == (SHAPE, SPACING)
         np.testing.assert_array_equal(scan.load().data.numpy(), scan_values(phase))
@@ -243,6 +244,35 @@ def test_a_defect_of_one_phase_is_one_line_and_leaves_the_others(tmp_path, what)
     assert first.landmarks("T50", "T00") is not None
     assert "T30" not in first.landmark_sets[0].points
     assert second.problems == ()
+
+
+@pytest.mark.parametrize(("phase", "said"), [(0, "T00"), (50, "T50")])
+def test_a_scan_of_the_pair_without_landmarks_is_named(tmp_path, phase, said):
+    (write_2011(tmp_path, "dx") / "dx" / "pts" / f"{phase:02d}.pts").unlink()
+    (line,) = only(tmp_path).problems
+    assert line.endswith(f"dx: expected landmarks (.pts) of {said}, found none")
+    (write_2007(tmp_path / "m") / "4DLandmarks" / "60-Landmarks.pts").unlink()
+    (line,) = only(tmp_path / "m").problems
+    assert line.endswith("m: expected landmarks (.pts) of T60, found none")
+
+
+def test_the_file_that_differs_from_the_others_is_the_wrong_one(tmp_path):
+    """Also where it is that of the fixed scan, and the artefact is left out of the others all the same."""
+    root = write_2007(tmp_path)
+    write_pts(root / "4DLandmarks" / "10-Landmarks.pts", points(10, 39))
+    case = only(root)
+    (line,) = case.problems
+    assert "10-Landmarks.pts: expected 41 points, as in the other phases, found 39" in line
+    assert len(case.landmark_sets[0]) == 40
+
+
+def test_names_with_another_line_between(tmp_path):
+    for path in write_2007(tmp_path).glob("4DCT-MetaImage/*"):
+        path.rename(path.with_name(path.name.replace("-P", "_P")))
+    for path in tmp_path.glob("4DCT-MetaImage/*.mhd"):
+        path.write_text(path.read_text().replace("-P.raw", "_P.raw"))
+    case = only(tmp_path)
+    assert (len(case.scans), case.problems) == (10, ())
 
 
 def test_no_landmarks_and_files_twice(tmp_path):

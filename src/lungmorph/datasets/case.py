@@ -86,6 +86,7 @@ class Case:
         group: a part of the dataset that is summed up on its own ("easy", "thick slices").
         split: "train", "validation" or "test" where the owner says so.
         published_before_mm: mean landmark error before registration as its owner prints it.
+        published_decimals: to how many decimals that is printed.
         problems: what makes the case or a part of it unusable, one line each: file, expected, found.
         notes: what was assumed or is unusual, one line each; not defects.
     """
@@ -99,6 +100,7 @@ class Case:
     group: str = ""
     split: str | None = None
     published_before_mm: float | None = None
+    published_decimals: int = 2
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -201,7 +201,8 @@ class _Writer:
             "patient": _one_line(case.patient),
             "group": _one_line(case.group),
             "split": case.split or "",
-            "published_before": "" if case.published_before_mm is None else f"{case.published_before_mm}",
+            "published_before": "" if case.published_before_mm is None
+            else f"{case.published_before_mm:.{case.published_decimals}f}",
         }  # fmt: skip
         image = scan.load()
         hu = image.data.round().clamp(-32768, 32767).to(torch.int16)

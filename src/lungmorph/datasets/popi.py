@@ -86,7 +86,7 @@ def _case(files: PatientFiles, frame: str | None) -> Case:
             scans[percent] = _with_lungs(scan, files.masks.get(percent), problems)
     fixed, moving = _pair(files, notes)
     sets = landmark_sets(
-        files, {p: scan.grid for p, scan in scans.items()}, fixed, frame, problems, notes
+        files, {p: scan.grid for p, scan in scans.items()}, (fixed, moving), frame, problems, notes
     )
     published = PUBLISHED_2007.get(moving) if files.year == 2007 else None
     return Case(
@@ -98,6 +98,7 @@ def _case(files: PatientFiles, frame: str | None) -> Case:
         landmark_sets=tuple(sets),
         group="POPI-model" if files.year == 2007 else "DIR validation data",
         published_before_mm=published,
+        published_decimals=1,
         problems=tuple(problems),
         notes=tuple(notes),
     )

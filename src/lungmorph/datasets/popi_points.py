@@ -12,6 +12,7 @@ nothing of their frame: it is taken from where the points can lie, and refused w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,7 @@ COUNT_2007 = 41
 def landmark_sets(
     files: PatientFiles,
     grids: Mapping[int, Grid],
-    reference: int,
+    pair: tuple[int, int],
     frame: str | None,
     problems: list[str],
     notes: list[str],
@@ -49,28 +50,33 @@ def landmark_sets(
 
     Args:
         files, grids: of the patient, by phase in percent.
-        reference: phase whose number of points the others must have.
+        pair: phases of the fixed and the moving scan, both of which should have points.
         frame: key of :data:`FRAMES`; None: as the owner says.
         problems: gets a line for every phase whose points cannot be used; it is left out.
         notes: gets what was assumed.
     """
-    if not files.points:
-        lack = InputError(files.folder, expected="landmarks (.pts)", found="none")
+    if lacking := [phase_name(percent) for percent in pair if percent not in files.points]:
+        of = f" of {' and '.join(lacking)}" if files.points else ""
+        lack = InputError(files.folder, expected=f"landmarks (.pts){of}", found="none")
         problems.append(str(lack))
     written: dict[int, Float] = {}
     for percent, path in sorted(files.points.items()):
         rows = noted(problems, partial(read_points, path)) if percent in grids else None
         if rows is not None:
             written[percent] = rows
-    if files.year == 2007 and written and {len(mm) for mm in written.values()} == {COUNT_2007}:
-        written = {percent: mm[:-1] for percent, mm in written.items()}
+    # what most phases have; where that is not one number, what the fixed scan has
+    counts = Counter(len(mm) for mm in written.values())
+    own = len(written[pair[0]]) if pair[0] in written else 0
+    count = max(counts, key=lambda n: (counts[n], n == own), default=0)
+    kept = count
+    if files.year == 2007 and count == COUNT_2007:
+        kept -= 1
         notes.append(f"landmark {COUNT_2007} marks an artefact and is left out, as its owner does")
     told = frame or (None if files.renamed else OWNERS_FRAME[files.year])
     chosen = told or noted(problems, partial(_only_frame, files, written, grids, notes))
     if chosen is None:
         return []
     points: dict[str, Landmarks] = {}
-    count = len(written.get(reference, next(iter(written.values()), ())))
     for percent, mm in written.items():
         placed = noted(
             problems,
@@ -78,7 +84,7 @@ def landmark_sets(
         )
         if placed is not None:
             name = phase_name(percent)
-            points[name] = Landmarks(placed, name)
+            points[name] = Landmarks(placed[:kept], name)
     return [LandmarkSet("landmarks", points)] if len(points) > 1 else []
 
 

@@ -200,6 +200,7 @@ def _case(
         group=told["group"],
         split=split,
         published_before_mm=published,
+        published_decimals=len(told["published_before"].partition(".")[2]),
         problems=tuple(problems),
         notes=tuple(dict.fromkeys(row.get("comment") for row in rows if row.get("comment"))),
     )
