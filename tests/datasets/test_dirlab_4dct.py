@@ -297,6 +297,18 @@ def test_missing_landmarks(tmp_path):
     assert len(case.landmarks("T00", "T40")[0]) == 9
 
 
+def test_the_published_distance_is_that_of_the_extreme_phases_alone(tmp_path):
+    made = write_4dct(tmp_path, 1, ARCHIVE_1)
+    (whole,) = open_dataset(tmp_path).cases
+    assert whole.published_before_mm == 3.89
+    made.files["extremes", "T50"].unlink()
+    (case,) = open_dataset(tmp_path).cases
+    assert case.landmark_sets[0].name == "Sampled4D"
+    assert case.landmarks("T00", "T50") is not None
+    assert case.published_before_mm is None
+    assert any("those of Sampled4D stand for the pair" in note for note in case.notes)
+
+
 def test_no_sampled_landmarks_is_no_defect(tmp_path):
     made = write_4dct(tmp_path, 1, ARCHIVE_1)
     shutil.rmtree(made.files["sampled", "T00"].parent)

@@ -11,6 +11,8 @@ from lungmorph.datasets import READERS, folder, open_dataset
 from lungmorph.datasets.case import natural_order
 from lungmorph.errors import InputError
 from lungmorph.space import Grid
+from replicas.dirlab import ARCHIVE_1, write_4dct
+from replicas.empire10 import write_empire10
 from replicas.own import write
 
 
@@ -66,6 +68,25 @@ def test_what_cannot_be_opened(
     root, *kind = arguments
     with pytest.raises(InputError, match=said):
         open_dataset(pair / root, *kind, **options)
+
+
+def test_another_dataset_below_the_same_folder_is_not_left_aside_in_silence(tmp_path: Path) -> None:
+    write_empire10(tmp_path / "EMPIRE10", (1,))
+    assert open_dataset(tmp_path).notes == ()
+    write_4dct(tmp_path / "4DCT", 1, ARCHIVE_1)
+    dataset = open_dataset(tmp_path)
+    assert dataset.kind == "dirlab-4dct"
+    (note,) = dataset.notes
+    assert "files of EMPIRE10 lie there too and are left aside; --kind empire10" in note
+    assert open_dataset(tmp_path, "empire10").notes == ()
+
+
+def test_nothing_to_recognise(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="found no file in it"):
+        open_dataset(tmp_path)
+    (tmp_path / "read.me").touch()
+    with pytest.raises(InputError, match="found none of their layouts"):
+        open_dataset(tmp_path)
 
 
 def test_an_option_that_one_kind_has_names_the_kind(tmp_path: Path) -> None:

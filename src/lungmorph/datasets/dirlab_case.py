@@ -112,7 +112,7 @@ def _case(number: int, files: CaseFiles, layout: Layout, given: Grid | None) -> 
         tuple(scans),
         *layout.pair,
         landmark_sets=tuple(sets),
-        published_before_mm=published.before_mm if published else None,
+        published_before_mm=_before_of(published, sets, layout),
         problems=tuple(problems),
         notes=tuple(notes),
     )
@@ -160,6 +160,11 @@ def _landmark_sets(
             if len(sets[-1]) != expected.count:
                 number = f"{len(sets[-1])} landmarks {expected.name}"
                 notes.append(f"{number}; DIR-Lab distributes {expected.count}")
+    if sets and sets[0].name != layout.landmarks[0].name:
+        notes.append(
+            f"without the landmarks {layout.landmarks[0].name}, those of {sets[0].name} stand for the "
+            "pair: published figures are not of these"
+        )
     return sets
 
 
@@ -172,6 +177,14 @@ def _as_many(path: Path, scan: str, grid: Grid, others: dict[str, Landmarks]) ->
                 path, expected=f"{len(known)} landmarks, as in {other}", found=str(len(points))
             )
     return points
+
+
+def _before_of(
+    published: Published | None, sets: list[LandmarkSet], layout: Layout
+) -> float | None:
+    """The published distance of landmarks, unless those of another set stand for the pair."""
+    others = bool(sets) and sets[0].name != layout.landmarks[0].name
+    return None if published is None or others else published.before_mm
 
 
 def _doubled(files: CaseFiles) -> list[str]:

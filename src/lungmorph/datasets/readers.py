@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from .case import Dataset
+from .release_folders import release_folders
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +31,13 @@ class Reader:
         kind: as ``--kind`` on the command line.
         title: for people.
         module: in ``lungmorph.datasets``.
+        general: of no one owner: fits many folders.
     """
 
     kind: str
     title: str
     module: str
+    general: bool = False
 
     def _function(self, name: str) -> Any:
         return getattr(import_module(f".{self.module}", __package__), name)
@@ -74,9 +78,9 @@ READERS = {
         Reader("learn2reg", "Learn2Reg", "learn2reg"),
         Reader("empire10", "EMPIRE10", "empire10"),
         Reader("popi", "POPI / CREATIS", "popi"),
-        Reader("table", "a table of one's own", "table"),
-        Reader("dicom-4d", "4D CT in DICOM", "dicom_4d"),
-        Reader("folder", "a folder of pairs", "folder"),
+        Reader("table", "a table of one's own", "table", general=True),
+        Reader("dicom-4d", "4D CT in DICOM", "dicom_4d", general=True),
+        Reader("folder", "a folder of pairs", "folder", general=True),
     )
 }
 
@@ -97,6 +101,8 @@ def open_dataset(root: str | Path, kind: str | None = None, **options: Any) -> D
         raise InputError(root, expected="a dataset", found="nothing there")
     reader = READERS[_checked(kind)] if kind else _recognised(root, options)
     dataset = reader.open(root, **options)
+    if not kind:
+        dataset = replace(dataset, notes=(*dataset.notes, *_beside(root, reader)))
     if not dataset.cases:
         raise InputError(
             root,
@@ -107,12 +113,30 @@ def open_dataset(root: str | Path, kind: str | None = None, **options: Any) -> D
     return dataset
 
 
+def _has_files(root: Path) -> bool:
+    return root.is_file() or any(files for _, _, files in release_folders(root))
+
+
 def _checked(kind: str) -> str:
     if kind not in READERS:
         raise InputError(
             "kind of dataset", expected=f"one of {', '.join(READERS)}", found=repr(kind)
         )
     return kind
+
+
+def _beside(root: Path, chosen: Reader) -> list[str]:
+    """A line for every other owner's dataset that lies below the same folder and is not read."""
+    lines = []
+    for reader in READERS.values():
+        if reader is not chosen and not reader.general:
+            with suppress(Exception):  # what it stumbles on is most likely not its own
+                if reader.recognises(root):
+                    lines.append(
+                        f"{root}: files of {reader.title} lie there too and are left aside; "
+                        f"--kind {reader.kind} reads those"
+                    )
+    return lines
 
 
 def _recognised(root: Path, options: Iterable[str]) -> Reader:
@@ -141,6 +165,7 @@ def _recognised(root: Path, options: Iterable[str]) -> Reader:
     raise InputError(
         root,
         expected=f"a dataset that is known ({', '.join(READERS)})",
-        found="none of their layouts" + "".join(f"; could not look for {f}" for f in failed),
+        found=("none of their layouts" if _has_files(root) else "no file in it")
+        + "".join(f"; could not look for {f}" for f in failed),
         do="name its kind with --kind, or write a table of your pairs (see docs/datasets.md)",
     )
