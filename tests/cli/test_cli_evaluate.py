@@ -141,6 +141,26 @@ def test_compared_with_another_run(
     assert "Compared, case by case" in capsys.readouterr().out
 
 
+def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_registered(
+    tmp_path: Path, stand_in: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = write_table(tmp_path / "data", "a b")
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert call(table, "-o", first, "--cases", "a") == 0
+    assert call(table, "-o", second, "--cases", "b", "--compare", first) == 2
+    said = capsys.readouterr().err
+    assert f"{first}: expected finished cases of this run (b), found a" in said
+    for record in (first / "records").rglob("*.json"):
+        text = record.read_text().replace("lungmorph-default", "one")
+        record.with_stem("one").write_text(text)
+        record.with_stem("two").write_text(text.replace('"one"', '"two"'))
+        record.unlink()
+    assert call(table, "-o", second, "--compare", first) == 2
+    said = capsys.readouterr().err
+    assert f"{first}: expected an evaluation of lungmorph-default too" in said
+    assert not second.exists()
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,19 @@ def test_one_bad_case_and_one_bad_method_do_not_stop_the_rest(tmp_path: Path) ->
     # a failure is no result: it is tried again, the good is not
     evaluate(data.cases[:1], picked, out)
     assert calls(raising) == 3
+
+
+def test_a_rival_that_is_gone_leaves_what_it_did(tmp_path: Path) -> None:
+    data, out = dataset(tmp_path / "data", "a"), tmp_path / "out"
+    rival = write_rival(tmp_path / "mine.py")
+    (first,) = evaluate(data.cases, rival_methods([rival]), out)
+    (method,) = rival_methods([rival])
+    gone = replace(method, versions={"mine": "none"}, missing="mine is not installed")
+    (record,) = evaluate(data.cases, [gone], out)
+    assert (record["status"], record["message"]) == ("skipped", "mine is not installed")
+    assert read_record(out, "a", "mine") == first
+    assert evaluate(data.cases, rival_methods([rival]), out) == [first]
+    assert calls(rival) == 1
 
 
 def test_a_transform_that_is_no_good_is_a_failure(tmp_path: Path) -> None:

@@ -135,7 +135,8 @@ def evaluate(
     picked = methods.lungmorph_methods(
         presets, model=model, levels=levels, device=device, masks=masks.value
     ) + methods.rival_methods(tools, rivals_python or sys.executable)
-    other = results.earlier(compare) if compare else []
+    names = [method.name for method in picked]
+    other = results.earlier(compare, names, [case.id for case in chosen]) if compare else []
     results.claim(output, data)
     problems = results.problems_of(data, chosen)
     if not as_json:

@@ -66,16 +66,33 @@ def claim(out: Path, dataset: Dataset) -> None:
         part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def earlier(out: Path) -> list[Record]:
+def earlier(out: Path, methods: Sequence[str], cases: Sequence[str]) -> list[Record]:
     """The records of an evaluation to compare with.
 
+    Args:
+        methods: names, of this run.
+        cases: ids, of this run.
+
     Raises:
-        InputError: there are none that are done.
+        InputError: there are none that are done, or none with which this run could be compared.
     """
     found = [record for record in read_records(out) if record["status"] == DONE]
     if not found:
         raise InputError(
             out, expected="the folder of an evaluation", found="no finished record in it"
+        )
+    there = methods_of(found)
+    if not _matched(methods, there):
+        raise InputError(
+            out,
+            expected=f"an evaluation of {', '.join(methods)} too, or one method on either side",
+            found=", ".join(there),
+        )
+    if not {record["case"] for record in found} & set(cases):
+        raise InputError(
+            out,
+            expected=f"finished cases of this run ({_some(cases)})",
+            found=_some(list(dict.fromkeys(record["case"] for record in found))),
         )
     return found
 
@@ -90,7 +107,7 @@ def comparisons(
     """
     found = compare_methods(records, main_method(records)) if len(methods_of(records)) > 1 else []
     titles = titles_of(records)
-    for ours, theirs in _matched(records, other):
+    for ours, theirs in _matched(methods_of(records), methods_of(other)):
         pair = (
             [r for r in records if r["method"] == ours],
             [r for r in other if r["method"] == theirs],
@@ -192,8 +209,7 @@ def _draw(records: Sequence[Record], folder: Path) -> None:
         old.unlink()  # of an earlier choice of cases
 
 
-def _matched(records: Sequence[Record], other: Sequence[Record]) -> list[tuple[str, str]]:
-    here, there = methods_of(records), methods_of(other)
+def _matched(here: Sequence[str], there: Sequence[str]) -> list[tuple[str, str]]:
     same = [(method, method) for method in here if method in there]
     if not same and len(here) == len(there) == 1:
         return [(here[0], there[0])]
@@ -202,3 +218,7 @@ def _matched(records: Sequence[Record], other: Sequence[Record]) -> list[tuple[s
 
 def _finished(records: Sequence[Record]) -> set[str]:
     return {record["case"] for record in records if record["status"] == DONE}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -122,7 +122,9 @@ class _Run:
                 records[method.name] = found
                 self._tell(case, method, None)
             elif method.missing:
-                self._finish(case, method, records, status=SKIPPED, message=method.missing)
+                # what it did while it was installed stays
+                keep = found is not None and found["status"] == DONE
+                self._finish(case, method, records, keep, status=SKIPPED, message=method.missing)
         todo = [method for method in self.methods if method.name not in records]
         folder = self.out / "work" / file_name(case.id)
         try:
@@ -238,6 +240,7 @@ class _Run:
         case: Case,
         method: Method,
         records: dict[str, Record],
+        keep: bool = False,
         *,
         status: str,
         message: str = "",
@@ -270,7 +273,8 @@ class _Run:
             "submitted": submitted,
             "key": key,
         }
-        write_record(self.out, record)
+        if not keep:
+            write_record(self.out, record)
         records[method.name] = record
         self._tell(case, method, record)
 
