@@ -59,8 +59,8 @@ def clipped_jacobian(jacobian: Tensor, region: Tensor | None = None) -> ClippedJ
     """Learn2Reg's figures from a map of determinants, over ``region`` (bool, same shape) or all of it.
 
     Central differences of the displacement, as there; in units of voxels or mm the determinant is
-    the same. The challenge leaves out the two outer voxels of the image and masks the lungs in some tasks
-    (NLST) and not in others (LungCT).
+    the same. The challenge leaves out the two outer voxels of the image, and masks the lungs for some lists
+    of pairs (NLST; LungCT, test) and not for others (LungCT, validation).
 
     Source: https://github.com/MDL-UzL/L2R, evaluation/evaluation.py and utils.py at commit 8847509
     (why 3 is added is asked in its issues 7 and 8, unanswered).
