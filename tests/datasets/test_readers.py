@@ -60,6 +60,11 @@ def test_a_reader_that_fails_to_look_does_not_stop_the_next(
         (("", "table"), {"pattern": "{scan}"}, "kind table: expected no option, found pattern"),
         (("", "folder"), {"size": (1, 2, 3)}, "expected the options pattern, found size"),
         (("",), {"colour": 3}, "expected options of one kind of dataset .*, found colour"),
+        (
+            ("",),
+            {"size": (1, 2, 3), "spacing": (1, 1, 1)},
+            r"known \(dirlab-4dct, dirlab-copd\) and takes size, spacing, found none",
+        ),
     ],
 )
 def test_what_cannot_be_opened(

@@ -164,7 +164,8 @@ def _recognised(root: Path, options: Iterable[str]) -> Reader:
         )
     raise InputError(
         root,
-        expected=f"a dataset that is known ({', '.join(READERS)})",
+        expected=f"a dataset that is known ({', '.join(reader.kind for reader in candidates)})"
+        + (f" and takes {', '.join(options)}" if options else ""),
         found=("none of their layouts" if _has_files(root) else "no file in it")
         + "".join(f"; could not look for {f}" for f in failed),
         do="name its kind with --kind, or write a table of your pairs (see docs/datasets.md)",
