@@ -31,6 +31,13 @@ def test_a_dicom_folder_gives_its_grid_from_the_positions_of_its_slices(tmp_path
     assert read_grid(next((tmp_path / "s").iterdir())).same_as(expected)
 
 
+def test_a_suffix_that_itk_does_not_know_for_its_capitals_is_said(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk_grid(OBLIQUE), str(tmp_path / "scan.mha"))
+    path = (tmp_path / "scan.mha").rename(tmp_path / "SCAN.MHA")
+    with pytest.raises(InputError, match=r"SCAN.MHA: .*rename it to .mha"):
+        read_grid(path)
+
+
 def test_voxels_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "scan.nii.gz"
     noise = sitk.GetImageFromArray(

@@ -142,10 +142,12 @@ def unreadable(path: Path, error: RuntimeError) -> InputError:
             found="another one in its header",
             do="correct the header",
         )
+    capitals = path.suffix.lower() in (".mhd", ".mha") and path.suffix != path.suffix.lower()
     return InputError(
         path,
         expected="a readable image",
         found=f"a truncated, damaged or foreign file ({itk_reason(error)})",
+        do=f"rename it to {path.suffix.lower()}: ITK does not know capitals" if capitals else "",
     )
 
 
