@@ -128,8 +128,9 @@ def _checked(kind: str) -> str:
 def _beside(root: Path, chosen: Reader) -> list[str]:
     """A line for every other owner's dataset that lies below the same folder and is not read."""
     lines = []
-    for reader in READERS.values():
-        if reader is not chosen and not reader.general:
+    readers = list(READERS.values())
+    for reader in readers[readers.index(chosen) + 1 :]:  # those before it did not know the folder
+        if not reader.general:
             with suppress(Exception):  # what it stumbles on is most likely not its own
                 if reader.recognises(root):
                     lines.append(
