@@ -11,6 +11,7 @@ import pytest
 
 from lungmorph.datasets import Case, Dataset, LandmarkSet, open_dataset
 from lungmorph.datasets.check import CaseReport, as_dict, check
+from lungmorph.errors import InputError
 from lungmorph.space import Landmarks, Volume
 from replicas.own import CHEST, chest, in_lungs, lung_boxes, to_world, write, write_mask
 
@@ -149,6 +150,15 @@ def test_values_that_are_no_hu_and_files_that_are_damaged(tmp_path: Path) -> Non
     assert any("fixed_mask.nii.gz: expected a mask, found no voxel" in line for line in b.problems)
     assert any("moving.nii.gz: expected a whole file" in line for line in b.problems)
     assert [report.problems for report in check(dataset, quick=True)] == [(), ()]
+
+
+def test_a_file_that_spoils_image_and_mask_is_one_line(case: Case) -> None:
+    def broken() -> Volume:
+        raise InputError("scan.mhd", expected="a readable image", found="half of it")
+
+    scan = replace(case.scan("fixed"), load=broken, lungs=broken)
+    report = looked_at(replace(case, scans=(scan, case.scan("moving"))))
+    assert report.problems == ("scan.mhd: expected a readable image, found half of it",)
 
 
 def test_lungs_that_are_not_found_are_no_defect_of_the_data(tmp_path: Path) -> None:

@@ -84,6 +84,23 @@ def test_a_header_without_its_data_file_names_that_file(tmp_path: Path) -> None:
         read_grid(_meta(tmp_path / "scan.mhd"))
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_data_file_that_is_too_short_is_seen_in_its_size(
+    tmp_path: Path, compressed: bool
+) -> None:
+    image = sitk.Image([9, 8, 7], sitk.sitkInt16)
+    sitk.WriteImage(image, str(tmp_path / "scan.mhd"), compressed)
+    assert read_grid(tmp_path / "scan.mhd").size == (9, 8, 7)
+    if compressed:  # of these the size says nothing
+        return
+    (tmp_path / "scan.raw").write_bytes(bytes(2 * 9 * 8 * 7 - 1))
+    said = (
+        r"scan.raw: expected 1008 bytes \(9x8x7 voxels of MET_SHORT\), found 1007; it is truncated"
+    )
+    with pytest.raises(InputError, match=said):
+        read_grid(tmp_path / "scan.mhd")
+
+
 @pytest.mark.parametrize(
     ("name", "said"), [("none.nii.gz", "nothing there"), ("notes.doc", "the suffix '.doc'")]
 )

@@ -156,7 +156,7 @@ def _looked_at(case: Case, step: Callable[[Scan], None] | None) -> CaseReport:
         before=before,
         published=case.published_before_mm,
         in_lungs=None if step is None else _voxels(case, step, problems, warnings),
-        problems=tuple(problems),
+        problems=tuple(dict.fromkeys(problems)),  # a mask may be read by the same file as its image
         warnings=tuple(warnings),
         notes=case.notes,
     )

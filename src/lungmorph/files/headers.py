@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,11 @@ from .nifti_header import check_nifti_header
 from .quiet import itk_reason, quiet_itk
 from .replace import file_suffix
 
+#: Bytes of a voxel in a MetaImage, of the types that have the same everywhere.
+_META_BYTES = {
+    "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
+    "MET_FLOAT": 4, "MET_DOUBLE": 8,
+}  # fmt: skip
 READABLE = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
 
 
@@ -80,8 +86,8 @@ def check_header(path: Path) -> None:
     """Refuse what ITK would repair in silence in the header of an image file.
 
     Raises:
-        InputError: as :func:`lungmorph.files.nifti_header.check_nifti_header`; a negative spacing, or
-            a data file that is not there, in a MetaImage.
+        InputError: as :func:`lungmorph.files.nifti_header.check_nifti_header`; in a MetaImage a negative
+            spacing, or a data file that is not there or too short.
     """
     if file_suffix(path) in (".nii", ".nii.gz"):
         check_nifti_header(path)
@@ -171,3 +177,21 @@ def _check_meta(path: Path) -> None:
         data = path.parent / name
         if not data.is_file():
             raise InputError(data, expected=f"the voxels of {path.name}", found="nothing there")
+        _check_meta_voxels(data, head.decode("latin-1"))
+
+
+def _check_meta_voxels(data: Path, head: str) -> None:
+    """Refuse a data file with fewer bytes than the header of its MetaImage asks for."""
+    told = dict(re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)\s*$", head, re.MULTILINE))
+    size = re.findall(r"\d+", told.get("DimSize", ""))
+    bytes_each = _META_BYTES.get(told.get("ElementType", ""), 0)
+    if told.get("CompressedData", "False").lower() == "true" or not size:
+        return
+    needed, found = math.prod(int(n) for n in size) * bytes_each, data.stat().st_size
+    if found < needed:
+        raise InputError(
+            data,
+            expected=f"{needed} bytes ({'x'.join(size)} voxels of {told['ElementType']})",
+            found=str(found),
+            do="it is truncated: copy it again",
+        )
