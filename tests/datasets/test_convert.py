@@ -141,6 +141,15 @@ def states(done: list[Converted]) -> dict[str, str]:
     return {case.id: case.state for case in done}
 
 
+@pytest.mark.parametrize(("written", "decimals"), [("7.30", 2), ("6.1", 1)])
+def test_a_published_figure_keeps_its_decimals(tmp_path: Path, written: str, decimals: int) -> None:
+    table = table_of_phases(tmp_path / "in") / "dataset.csv"
+    table.write_text(table.read_text().replace(",3.89,", f",{written},"))
+    convert(open_dataset(table), tmp_path / "out", cases=["c2"], phases="pair")
+    (case,) = open_dataset(tmp_path / "out").cases
+    assert (case.published_before_mm, case.published_decimals) == (float(written), decimals)
+
+
 def test_what_lies_in_the_folder(phases: Dataset, tmp_path: Path) -> None:
     convert(phases, tmp_path / "out")
     case = tmp_path / "out" / "c2"
