@@ -1,9 +1,10 @@
-"""What each choice of the refinement is worth, on the development cases: the same registrations with one thing changed.
+"""What each choice of the refinement is worth: the same registrations with one thing changed.
 
     python benchmarks/ablation.py --work ablation [--only default,one-weight] [--cases dev-5,dev-9] [--save ablation/table.md]
+    python benchmarks/ablation.py --work ablation --split collapsed --only default,no-network,no-search,neither
 
-Mean landmark error in mm, and that of the landmarks that move far. These cases may be looked at while LungMorph is being
-changed; what is reported elsewhere is measured on others. What is there is not measured again.
+Mean landmark error in mm, and that of the landmarks that move far. The development cases may be looked at while LungMorph is
+being changed; what is reported elsewhere is measured on others. What is there is not measured again.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lungmorph.files import read_landmark_pairs, replacing
 from lungmorph.registration import register
 from lungmorph.registration.presets import PRESETS, Preset
 from lungmorph.registration.refine import Scale
+from recipes import SPLITS
 
 DEFAULT = PRESETS["default"]
 #: Of a variant, by case.
@@ -79,7 +81,7 @@ def table(found: dict[str, Row], cases: Sequence[str], command: str) -> str:
     """A row a variant, a column a case; the last two are means over cases."""
     lines = [
         f"## What each choice of the refinement is worth, {date.today()}",
-        f"`{command}`: mean landmark error, mm, on development cases; far: of landmarks that move by more than {FAR_MM:g} mm.",
+        f"`{command}`: mean landmark error, mm; far: of landmarks that move by more than {FAR_MM:g} mm.",
         "",
         "| | " + " | ".join([*(case.removeprefix("dev-") for case in cases), "mean", "far"]) + " |",
         "| --- |" + " ---: |" * (len(cases) + 2),
@@ -100,14 +102,18 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("ablation"))
     parser.add_argument("--only", type=lambda text: text.split(","), help="variants, by name")
-    parser.add_argument("--cases", type=lambda text: text.split(","), help="development cases")
+    parser.add_argument("--split", choices=SPLITS, default="development")
+    parser.add_argument(
+        "--cases", type=lambda text: text.split(","), help="of the split; all if left out"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save", type=Path, help="file for the table")
     given = parser.parse_args()
     if unknown := set(given.only or ()) - set(VARIANTS):
         raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
     torch.set_num_threads(given.threads)
-    with open(write_dataset(given.work / "development", "development"), encoding="utf-8") as file:
+    folder = given.work / given.split
+    with open(write_dataset(folder, given.split), encoding="utf-8") as file:
         every = [row["id"] for row in csv.DictReader(file)]
     cases = given.cases or every
     kept = given.work / "ablation.json"
@@ -116,11 +122,13 @@ def main() -> None:
         for name in given.only or VARIANTS:
             row = found.setdefault(name, {})
             if case not in row:
-                row[case] = landmark_errors(given.work / "development" / case, name)
+                row[case] = landmark_errors(folder / case, name)
                 print(case, name, row[case], flush=True)
                 with replacing(kept) as part:
                     part.write_text(json.dumps(found, indent=1))
-    text = table(found, cases, "python benchmarks/ablation.py")
+    command = "python benchmarks/ablation.py"
+    command += f" --split {given.split}" if given.split != "development" else ""
+    text = table(found, cases, command)
     print(text)
     if given.save:
         given.save.write_text(text, encoding="utf-8")
