@@ -70,7 +70,12 @@ def test_paths_in_a_file_start_at_the_file_and_in_an_override_where_one_stands(s
     found = load_config(small)
     assert found.data.sources[0].path == small.parent / "pairs"
     assert found.data.cache == small.parent / "kept"
-    assert load_config(small, ["data.sources.0.path=pairs"]).data.sources[0].path == Path("pairs")
+    found = load_config(small, ["data.sources.0.path=pairs"])
+    assert found.data.sources[0].path == Path.cwd() / "pairs"
+    # what a run keeps leads to the same files from the run's own folder
+    (small.parent / "run").mkdir()
+    save_config(found, small.parent / "run" / "config.yaml")
+    assert load_config(small.parent / "run" / "config.yaml") == found
 
 
 def test_what_is_saved_is_what_was_read(small: Path, tmp_path: Path) -> None:
@@ -114,6 +119,21 @@ def test_stages_left_out_are_each_level_and_then_all(small: Path) -> None:
         ("seed.x.y=1", "seed"),
         ("seed=[1", "a YAML value"),
         ("stages.0={levels: 1, max_steps: 1}", "name"),
+        ("stages.0.learning_rate=.inf", "learning_rate: expected a finite number, found inf"),
+        ("model.spacing_mm=.inf", "spacing_mm: expected a finite number, found inf"),
+        ("stages.1.frozen=[7]", "freezes levels [7], of 0 to 1"),
+        ("stages.1.frozen=0", "stages.1.frozen: expected a list, found 0"),
+        ("model.levels=[]", "model.levels: expected a list with something in it, found []"),
+        ("model.kind=unet", "model.kind: expected one of 'multilevel', 'voxelmorph', found 'unet'"),
+        ("loss=null", "loss: expected a section, found None"),
+        ("data.judge.0.path=x", "give the whole list: data.judge=[...]"),
+        ("data.judge.0={path: x}", "give the whole list: data.judge=[...]"),
+        ("data.sources=[{path: a}]", "data.sources.0.kind: expected a kind, found none"),
+        (
+            "data.sources=[{kind: cases, path: a, split: {validation: 1.5}}]",
+            "split.validation: expected a list of names, or a share from 0 to below 1, found 1.5",
+        ),
+        ("stages.=1", "a key with a gap"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(small: Path, override: str, told: str) -> None:

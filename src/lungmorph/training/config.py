@@ -16,7 +16,7 @@ _STEPS = 20_000
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DeviceConfig(_Model):
@@ -101,5 +101,8 @@ class TrainingConfig(_Model):
                     f"stage {stage.name!r} runs {stage.levels} levels of {self.level_count}"
                 )
             if not set(stage.frozen) <= set(range(self.level_count)):
-                raise ValueError(f"stage {stage.name!r} freezes levels {stage.frozen}, from 0")
+                raise ValueError(
+                    f"stage {stage.name!r} freezes levels {list(stage.frozen)}, "
+                    f"of 0 to {self.level_count - 1}"
+                )
         return self

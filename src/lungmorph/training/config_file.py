@@ -38,6 +38,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConf
     content = _read(path, ())
     for override in overrides:
         _override(content, override)
+    _anchor(content, Path.cwd())  # paths in the file are anchored already
     try:
         return TrainingConfig.model_validate(content)
     except ValidationError as error:
@@ -132,11 +133,15 @@ def _override(content: dict[str, Any], override: str) -> None:
             f"override {override!r}", expected="a YAML value after =", found=repr(text)
         ) from error
     *way, last = key.split(".")
+    if not all((*way, last)):
+        raise InputError(f"override {override!r}", expected="KEY=VALUE", found="a key with a gap")
     here: Any = content
     for done, part in enumerate(way):
         here = _inside(here, part, ".".join(way[:done]))
     if isinstance(here, list):
         here[_place(here, last, ".".join(way))] = value
+    elif isinstance(here, dict) and last.isdecimal():
+        raise _no_list(".".join(way))
     elif isinstance(here, dict):
         here[last] = value
     else:
@@ -154,9 +159,20 @@ def _inside(here: Any, part: str, way: str) -> Any:
         raise InputError(
             f"override of {way}.{part}", expected="a key that holds others", found=repr(here)
         )
+    if part.isdecimal():
+        raise _no_list(way)
     if here.get(part) is None:
         here[part] = {}
     return here[part]
+
+
+def _no_list(way: str) -> InputError:
+    return InputError(
+        f"override of {way}",
+        expected="a list of that name in the config",
+        found="none",
+        do=f"give the whole list: {way}=[...]",
+    )
 
 
 def _place(items: list[Any], part: str, way: str) -> int:
@@ -188,11 +204,26 @@ def _told(path: Path, error: ValidationError, content: dict[str, Any]) -> InputE
     message = problem["msg"].replace("Value error, ", "")
     if problem["type"] == "missing":
         return InputError(path, expected=f"a value of {name}", found="none")
+    if problem["type"].startswith("union_tag"):
+        kinds, kind = problem["ctx"].get("expected_tags", ""), problem["ctx"].get("tag")
+        where = f"{path}: {name}.kind"
+        if kind is None:
+            return InputError(where, expected="a kind", found="none")
+        return InputError(where, expected=f"one of {kinds}", found=repr(kind))
     found = problem["input"]
-    if isinstance(found, (dict, list)):
-        return InputError(path, expected=f"a valid {name}", found="another", do=message)
+    if problem["type"] == "value_error" and isinstance(found, dict):
+        return InputError(path, expected=f"{name} without contradiction", found=message)
+    if any(_is_tag_of_a_list(part) for part in loc):
+        message = "a list of names, or a share from 0 to below 1"
+    elif problem["type"] == "tuple_type":
+        message = "a list"
+    elif problem["type"] == "model_type":
+        message = "a section"
+    elif problem["type"] == "too_short":
+        message = "a list with something in it"
     message = message.replace("Input should be ", "").replace("Input ", "")
-    return InputError(f"{path}: {name}", expected=message, found=repr(found))
+    said = "a section" if isinstance(found, dict) and found else repr(found)
+    return InputError(f"{path}: {name}", expected=message, found=said)
 
 
 def _readable(loc: tuple[int | str, ...], content: Any) -> str:
@@ -201,12 +232,19 @@ def _readable(loc: tuple[int | str, ...], content: Any) -> str:
     for part in loc:
         if isinstance(content, dict) and part not in content and content.get("kind") == part:
             continue
+        if _is_tag_of_a_list(part):
+            continue
         out.append(str(part))
         try:
             content = content[part]
         except (KeyError, IndexError, TypeError):
             content = None
     return ".".join(out) or "the config"
+
+
+def _is_tag_of_a_list(part: int | str) -> bool:
+    """Where pydantic tried to read a list, as one of two things that a value may be."""
+    return isinstance(part, str) and part.startswith("tuple[")
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
