@@ -16,6 +16,7 @@ from lungmorph.training import TrainingConfig
 from lungmorph.training.cases import CasePairs, pairs_of
 from lungmorph.training.data import plan
 from lungmorph.training.data_config import Augmentation
+from lungmorph.training.patients import check_patients, save_patients
 from lungmorph.training.prepared import load_pair, prepare_pairs
 
 MODEL = {
@@ -148,8 +149,6 @@ def test_data_that_cannot_be_are_refused_before_a_voxel_is_read(
     source = {"kind": "cases", "path": table}
     with pytest.raises(InputError, match="nowhere"):
         planned(tmp_path, {"kind": "cases", "path": tmp_path / "nowhere"})
-    with pytest.raises(InputError, match="nothing is learned from"):
-        planned(tmp_path, source, judge=({"path": table},))
     with pytest.raises(InputError, match="none called 'p9'"):
         planned(tmp_path, source | {"leave_out": ["p9"]})
     with pytest.raises(InputError, match="'train'"):
@@ -158,6 +157,66 @@ def test_data_that_cannot_be_are_refused_before_a_voxel_is_read(
         planned(tmp_path, {"kind": "simulated", "anatomies": [str(tmp_path / "no.nii.gz")]})
     with pytest.raises(InputError, match="did you mean 'pool'"):
         planned(tmp_path, {"kind": "simulated", "options": {"pol": 3}})
+
+
+def test_patients_are_in_one_part_of_all_sources(table: Path, tmp_path: Path) -> None:
+    def cases(path: Path, **more: object) -> dict:
+        return {"kind": "cases", "path": path, **more}
+
+    def split(*validation: str) -> dict:
+        return {"split": {"validation": list(validation)}}
+
+    rows = table / "dataset.csv"
+    judged, image = ({"path": rows},), table / "p2v1_moving.mha"
+    for sources, judge, told in (
+        ((cases(table, **split("p0")), cases(rows, **split("p1"))), (), "p0v0 in validation and in train"),
+        ((cases(table),), judged, "p0v0 in train and in test"),
+        ((cases(table, **split("p2")), {"kind": "simulated", "anatomies": [image]}), (), "in validation and in train"),
+        (({"kind": "simulated", "anatomies": [image]}, {"kind": "simulated", "validation": {"anatomies": [image]}}), (), "in train and in validation"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"different patients, found (case )?{told}"):
+            planned(tmp_path, *sources, judge=judge)
+    twice = planned(tmp_path, cases(table, **split("p0")), cases(rows, share=0.5, **split("p0")))
+    assert len(twice.train) == 2
+    # nothing is learned from what is there to be validated on
+    only_looked_at = cases(table, share=0, split={"validation": ["p0", "p1", "p2", "p3"]})
+    found = planned(tmp_path, only_looked_at, {"kind": "simulated"})
+    assert found.train == ((),)
+    assert len(found.validation) == 8
+
+
+def test_loss_of_what_no_pair_knows_is_refused(table: Path, tmp_path: Path) -> None:
+    def plan_for(loss: dict, *sources: dict) -> None:
+        plan(TrainingConfig(model=MODEL, data={"sources": sources}, loss=loss), tmp_path)
+
+    cases, simulated = {"kind": "cases", "path": table}, {"kind": "simulated"}
+    with pytest.raises(
+        InputError, match=r"landmarks of stage level-1: .* with landmarks, found none"
+    ):
+        plan_for({"landmarks": 1}, simulated)
+    with pytest.raises(InputError, match=r"displacement of stage level-1: .* found none"):
+        plan_for({"displacement": 1}, cases, simulated | {"share": 0})
+    plan_for({"displacement": 1, "landmarks": 1}, cases, simulated)
+
+
+def test_run_goes_on_with_the_patients_that_it_began_with(tmp_path: Path) -> None:
+    """Shares of a dataset that has grown are other patients."""
+    data = write_table(tmp_path / "data", patients=3)
+    source = {"kind": "cases", "path": data, "split": {"validation": 0.3}}
+    before = planned(tmp_path, source)
+    save_patients(tmp_path / "run", before)
+    check_patients(tmp_path / "run", planned(tmp_path, source))
+    write_table(data, patients=5)
+    with pytest.raises(InputError, match="the train patients that the run began with"):
+        check_patients(tmp_path / "run", planned(tmp_path, source))
+    named = before.validation[0].case.patient
+    kept = {"train": sorted({p.case.patient for p in before.train[0]}), "validation": [named]}
+    check_patients(tmp_path / "run", planned(tmp_path, source | {"split": kept}))
+    save_patients(tmp_path / "none", planned(tmp_path, {"kind": "simulated"}))
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "run" / "patients.json").write_text("[")
+    with pytest.raises(InputError, match="cannot be read"):
+        check_patients(tmp_path / "run", before)
 
 
 def test_case_without_a_partner_is_named(table: Path, tmp_path: Path) -> None:

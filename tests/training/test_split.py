@@ -54,6 +54,11 @@ def test_named_training_patients_leave_the_others_out() -> None:
     parts = split_cases(dataset(), Split(train=("p0",), validation=("p1",)))
     assert (patients(parts.train), patients(parts.validation)) == ({"p0"}, {"p1"})
     assert parts.test == ()
+    # a share is of those in no list
+    parts = split_cases(dataset(), Split(train=("p0", "p1"), validation=0.5))
+    assert patients(parts.train) == {"p0", "p1"}
+    assert len(patients(parts.validation)) == 2
+    assert not patients(parts.validation) & {"p0", "p1"}
 
 
 def test_owner_decides_where_asked() -> None:
@@ -73,7 +78,7 @@ def test_owner_decides_where_asked() -> None:
         (Split(validation=("p0", "p1"), test=("p2", "p3", "p4", "p5")), "'train'"),
         (Split(train=()), "'train'"),
         (Split(validation=tuple(f"p{n}" for n in range(5)), test=0.9), "'train'"),
-        (Split(train=("p0",), validation=0.5), "'validation'"),
+        (Split(train=tuple(f"p{n}" for n in range(6)), validation=0.5), "'validation'"),
     ],
 )
 def test_splits_that_cannot_be_are_told(split: Split, told: str) -> None:

@@ -93,11 +93,13 @@ def _check(settings: Any, folder: Path, as_json: bool) -> None:
     from ..training.checkpoint import check_folder
     from ..training.data import plan
     from ..training.data_config import Simulated
+    from ..training.patients import check_patients
     from ..training.warm_start import first_network
 
     check_folder(folder, settings)
     network = first_network(settings)
     planned = plan(settings, folder)
+    check_patients(folder, planned)
     simulated = [source for source in settings.data.sources if isinstance(source, Simulated)]
     facts: dict[str, Any] = {
         "parameters": sum(p.numel() for p in network.parameters()),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .apart import Apart
 from .cases import CasePairs, opened, pairs_of
 from .config import TrainingConfig
 from .data_config import Cases, Simulated
@@ -76,39 +77,61 @@ def plan(config: TrainingConfig, folder: Path) -> Planned:
         folder: of the run, where prepared pairs are kept unless the config says otherwise.
 
     Raises:
-        InputError: a wrong path, a case without a partner, an empty part of a split, a dataset that is
-            both learned from and judged on.
+        InputError: a wrong path, a case without a partner, an empty part of a split, a patient who is
+            both learned from and validated or judged on, a part of the loss that nothing is known for.
     """
     cache, spacing = config.data.cache or folder / "pairs", config.model.spacing_mm
     train: list[tuple[CasePair, ...]] = []
     validation: list[CasePair] = []
     judged: list[JudgedPairs] = []
-    learned: set[Path] = set()
+    apart = Apart()
     for source in config.data.sources:
         if not isinstance(source, Cases):
             check(source)
+            apart.put_simulated(source)
             continue
         dataset = opened(source)
-        learned.add(source.path.resolve())
-        parts = split_cases(dataset, source.split)
+        learned = source.share > 0
+        parts = split_cases(dataset, source.split, learned)
+        apart.put_split(parts, learned)
         which = "all" if source.pairs == "all" else "both"
-        train.append(tuple(pairs_of(parts.train, which, spacing, cache)))
+        train.append(tuple(pairs_of(parts.train if learned else (), which, spacing, cache)))
         validation += pairs_of(parts.validation, "one", spacing, cache)
         if parts.test:
             pairs = tuple(pairs_of(parts.test, "one", spacing, cache))
             judged.append(JudgedPairs(f"test patients of {dataset.title}", pairs))
     for entry in config.data.judge:
-        if entry.path.resolve() in learned:
-            raise InputError(
-                entry.path,
-                expected="a dataset to judge on that nothing is learned from",
-                found="one of the sources",
-                do="name test patients in its split instead",
-            )
         dataset = opened(entry)
+        apart.put_cases("test", dataset.cases)
         pairs = tuple(pairs_of(dataset.cases, "one", spacing, cache))
         judged.append(JudgedPairs(dataset.title, pairs))
-    return Planned(tuple(train), tuple(validation), tuple(judged))
+    planned = Planned(tuple(train), tuple(validation), tuple(judged))
+    _check_losses(config, planned)
+    return planned
+
+
+def _check_losses(config: TrainingConfig, planned: Planned) -> None:
+    """Is there anything that the supervised parts of the loss can learn from?"""
+    simulated = any(isinstance(s, Simulated) and s.share > 0 for s in config.data.sources)
+    there = {
+        "displacement": simulated,
+        "landmarks": any(
+            p.case.landmarks(p.fixed, p.moving) is not None for part in planned.train for p in part
+        ),
+    }
+    what = {
+        "displacement": "whose displacement is known (kind: simulated)",
+        "landmarks": "with landmarks",
+    }
+    for stage in config.stages:
+        for part, known in there.items():
+            if getattr(config.loss_of(stage), part) > 0 and not known:
+                raise InputError(
+                    f"loss.{part} of stage {stage.name}",
+                    expected=f"training pairs {what[part]}",
+                    found="none in data.sources",
+                    do=f"add such a source, or set {part} to 0",
+                )
 
 
 def make_data(
@@ -143,6 +166,7 @@ def make_data(
             )
         else:
             how = data.augmentation if source.augment else None
+            # empty if nothing is learned from it
             made = CasePairs(next(groups), seed, spacing, how, data.patch)
         if source.share > 0:
             sources.append((made, source.share))

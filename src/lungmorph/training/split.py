@@ -24,8 +24,13 @@ class Parts:
     test: tuple[Case, ...]
 
 
-def split_cases(dataset: Dataset, split: Split) -> Parts:
+def split_cases(dataset: Dataset, split: Split, learned: bool = True) -> Parts:
     """Deal the cases out, patient by patient.
+
+    Args:
+        dataset: of the cases.
+        split: how.
+        learned: whether anything is learned from the dataset: somebody must then be there to train on.
 
     Raises:
         InputError: a name that is no patient and no case; a patient in two parts; nobody left to
@@ -51,13 +56,12 @@ def split_cases(dataset: Dataset, split: Split) -> Parts:
             if case.split is not None and case.patient not in part_of:
                 part_of[case.patient] = case.split
         _check_owner(dataset, part_of)
-    if split.train is None:
-        _deal(dataset, split, [p for p in patients if p not in part_of], part_of)
+    _deal(split, [p for p in patients if p not in part_of], part_of)
     parts = {
         part: tuple(c for c in dataset.cases if part_of.get(c.patient) == part) for part in PARTS
     }
     for part in PARTS:
-        wanted = part == "train" or isinstance(getattr(split, part), float)
+        wanted = (part == "train" and learned) or isinstance(getattr(split, part), float)
         if wanted and getattr(split, part) != 0.0 and not parts[part]:
             raise InputError(
                 dataset.root,
@@ -67,15 +71,16 @@ def split_cases(dataset: Dataset, split: Split) -> Parts:
     return Parts(**parts)
 
 
-def _deal(dataset: Dataset, split: Split, free: list[str], part_of: dict[str, str]) -> None:
-    """Shares of those who are in no list; everybody else is trained on."""
+def _deal(split: Split, free: list[str], part_of: dict[str, str]) -> None:
+    """Shares of those who are in no list; everybody else is trained on, unless a list says who is."""
     order = [free[i] for i in Draw(split.seed, 31).permutation(len(free)).tolist()]
     shares = {p: s for p in ("validation", "test") if isinstance(s := getattr(split, p), float)}
     for part, share in shares.items():
         for _ in range(ceil(share * len(free) - 1e-9)):
             if order:
                 part_of[order.pop()] = part
-    part_of.update((patient, "train") for patient in order)
+    if split.train is None:
+        part_of.update((patient, "train") for patient in order)
 
 
 def _check_owner(dataset: Dataset, part_of: dict[str, str]) -> None:

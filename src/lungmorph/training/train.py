@@ -13,6 +13,7 @@ from .data import make_data, plan
 from .fabric import check_batch, launched, left
 from .judge import judge, save_judgement, summary
 from .loop import run
+from .patients import check_patients, save_patients
 from .status import RunResult, Status
 from .warm_start import first_network
 
@@ -61,11 +62,14 @@ def train(
     check_folder(folder, config, resume)
     first_network(config)
     planned = plan(config, folder)
+    check_patients(folder, planned)
     fabric = launched(config.device)
     try:
         check_batch(config, fabric)
         told = progress if fabric.is_global_zero else None
         data = make_data(config, planned, fabric, told)
+        if fabric.is_global_zero:
+            save_patients(folder, planned)
         card = {"config": config.model_dump(mode="json")}
         result = run(
             config,
