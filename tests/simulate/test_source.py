@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from lungmorph.ops import smallest_determinant, warp
-from lungmorph.simulate import TrainingPairs, thorax
-from lungmorph.space import Grid
+from lungmorph.simulate import TrainingPairs, real_anatomy, thorax
+from lungmorph.space import Grid, Volume
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +15,26 @@ def source():
 @pytest.fixture(scope="module")
 def pairs(source):
     return [source.pair(step) for step in range(10)]
+
+
+def test_real_patient_is_the_same_in_whatever_order_its_voxels_lie():
+    """NIfTI files of CT often count to the right and to the front."""
+    grid = Grid((24, 20, 22), (9.0, 10.0, 11.0), (-100.0, -40.0, -300.0))
+    generator = torch.Generator().manual_seed(3)
+    hu = 100 * torch.randn(grid.shape, generator=generator) - 700
+    lungs = torch.zeros(grid.shape, dtype=torch.bool)
+    lungs[4:18, 3:16, 5:20] = True
+    turned = Grid(
+        grid.size,
+        grid.spacing,
+        tuple(grid.to_world([23, 19, 0])),
+        ((-1, 0, 0), (0, -1, 0), (0, 0, 1)),
+    )
+    one = real_anatomy(Volume(hu, grid), Volume(lungs, grid))
+    two = real_anatomy(*(Volume(v.flip(1, 2).contiguous(), turned) for v in (hu, lungs)))
+    pairs = [TrainingPairs(1, 12.0, [a], procedural=0, sizes=(8, 16)).pair(0) for a in (one, two)]
+    for name in ("fixed", "moving", "displacement"):
+        assert torch.allclose(pairs[0][name], pairs[1][name], atol=0.05), name
 
 
 def test_shapes_and_types(pairs):

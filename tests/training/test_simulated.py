@@ -68,12 +68,20 @@ def test_held_out_patients_are_not_those_of_training() -> None:
             assert not same or np.abs((image - pair["fixed"]).numpy()).mean() > 20
 
 
-def test_options_of_another_type_are_refused() -> None:
+def test_options_that_cannot_be_are_refused() -> None:
     for options, told in (
         ({"pool": "many"}, "pool"),
         ({"sizes": 64}, "sizes"),
         ({"prealigned": True}, "prealigned"),
         ({"device": "cuda"}, "device"),
+        ({"pool": 0}, "at least 1"),
+        ({"pool": 2.5}, "a whole number"),
+        ({"renew_every": 0}, "at least 1"),
+        ({"prealigned": 7}, "from 0 to 1"),
+        ({"mean_displacement": [0, 5]}, "from 0.1"),
+        ({"mean_displacement": [14, 2]}, "least, most"),
+        ({"sizes": [8, 9, 10]}, "least, most"),
+        ({"collapse": float("nan")}, "from 0 to 1"),
     ):
         with pytest.raises(InputError, match=told):
             check(Simulated(options=options))

@@ -22,7 +22,11 @@ COARSE = 4.0
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A chest CT in HU (float32) and its lungs (bool), on one grid along the world's axes."""
+    """A chest CT in HU (float32) and its lungs (bool), on one grid.
+
+    Motion is put on it along the world's axes, so but for :class:`TrainingPairs`, which resamples it, and
+    for a field that was made elsewhere, its grid has to be along them.
+    """
 
     ct: Volume
     lungs: Volume

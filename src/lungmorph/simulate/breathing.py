@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -185,6 +186,8 @@ def _voxels(mm: float, grid: Grid) -> tuple[float, float, float]:
 def lung_box(lungs: Volume) -> tuple[Tensor, Tensor]:
     """World coordinates (x, y, z) of the lowest and highest voxel centre of a mask, mm.
 
+    On a grid that is not along the world's axes, of the box of voxels about the mask.
+
     Raises:
         ValueError: the mask is empty.
     """
@@ -194,7 +197,7 @@ def lung_box(lungs: Volume) -> tuple[Tensor, Tensor]:
         used = lungs.data.any(dim=others[1]).any(dim=others[0]).nonzero()
         if len(used) == 0:
             raise ValueError("the lung mask is empty")
-        o, s = lungs.grid.origin[axis], lungs.grid.spacing[axis]
-        ends.append((o + s * float(used.min()), o + s * float(used.max())))
-    low, high = torch.tensor(ends).T
+        ends.append((int(used.min()), int(used.max())))
+    corners = lungs.grid.to_world(list(product(*ends)))
+    low, high = (torch.as_tensor(v, dtype=torch.float32) for v in (corners.min(0), corners.max(0)))
     return low, high

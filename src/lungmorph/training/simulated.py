@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..files import read_image
 from ..registration.lungs import lung_mask
+from ..registration.prepare import clean_hu
 from ..simulate import Anatomy, Draw, Motion, TrainingPairs, load_motion, real_anatomy
 from .augment import augmented, crop_to_lung
 from .data_config import Augmentation, HeldOut, Simulated
@@ -29,6 +31,15 @@ _KNOWN = {
     name: parameter.default
     for name, parameter in inspect.signature(TrainingPairs).parameters.items()
     if parameter.kind is parameter.KEYWORD_ONLY and name not in ("device", "procedural")
+}
+#: The least and the most that makes sense.
+_LIMITS = {
+    "pool": (1, math.inf),
+    "renew_every": (1, math.inf),
+    "prealigned": (0, 1),
+    "mean_displacement": (0.1, 100),
+    "sizes": (8, 1024),
+    "collapse": (0, 1),
 }
 
 
@@ -86,7 +97,7 @@ def check(of: Simulated) -> None:
     """Look at what can be wrong with a config's entry without reading an image.
 
     Raises:
-        InputError: a file that is not there; an option that there is not, or of another type.
+        InputError: a file that is not there; an option that there is not, or a value that it cannot have.
     """
     _options(of, _USUAL_MM)
     for path in (*of.anatomies, *of.motions, *of.validation.anatomies, *of.validation.motions):
@@ -143,7 +154,7 @@ def held_out_pairs(
 
 
 def _options(of: Simulated, spacing_mm: float) -> dict[str, Any]:
-    """Arguments of :class:`TrainingPairs`; a value of another type than its default's is refused."""
+    """Arguments of :class:`TrainingPairs`; a value that it cannot have is refused."""
     # the usual sizes are those of a lattice of 4 mm: chests do not grow with the voxels
     sizes = tuple(max(8, 8 * round(n * _USUAL_MM / spacing_mm / 8)) for n in _KNOWN["sizes"])
     out: dict[str, Any] = {"procedural": of.procedural, "sizes": sizes}
@@ -156,23 +167,38 @@ def _options(of: Simulated, spacing_mm: float) -> dict[str, Any]:
                 found=name,
                 do=f"did you mean {near[0]!r}?" if near else "",
             )
-        usual = _KNOWN[name]
-        if isinstance(usual, tuple):
-            fits = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_number, value))
-        else:
-            fits = _number(value)
-        if not fits:
-            raise InputError(f"{_WHERE}: {name}", expected=f"such as {usual}", found=repr(value))
-        out[name] = tuple(value) if isinstance(usual, tuple) else value
+        if not _fits(name, value):
+            usual, (low, high) = _KNOWN[name], _LIMITS[name]
+            kind = "whole number" if _whole(usual) else "number"
+            form = f"[least, most], each a {kind}" if isinstance(usual, tuple) else f"a {kind}"
+            reach = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise InputError(
+                f"{_WHERE}: {name}", expected=f"{form} {reach}, such as {usual}", found=repr(value)
+            )
+        out[name] = tuple(value) if isinstance(value, list) else value
     return out
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _fits(name: str, value: Any) -> bool:
+    """Whether an option has the form of its default, and makes sense."""
+    usual, (low, high) = _KNOWN[name], _LIMITS[name]
+    one = not isinstance(usual, tuple)
+    values = [value] if one else value
+    if not isinstance(values, (list, tuple)) or len(values) != (1 if one else 2):
+        return False
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+        return False
+    if _whole(usual) and not all(isinstance(v, int) for v in values):
+        return False
+    return all(low <= v <= high for v in values) and values[0] <= values[-1]
+
+
+def _whole(usual: Any) -> bool:
+    return isinstance(usual[0] if isinstance(usual, tuple) else usual, int)
 
 
 def _anatomies(paths: Sequence[Path]) -> list[Anatomy]:
-    volumes = [(path, read_image(path)) for path in paths]
+    volumes = [(path, clean_hu(read_image(path), path)) for path in paths]
     return [real_anatomy(volume, lung_mask(volume, path)) for path, volume in volumes]
 
 
