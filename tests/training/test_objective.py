@@ -171,6 +171,33 @@ def test_outputs_of_all_levels_count_by_their_weights(pair) -> None:
     assert float(parts["displacement"]) == pytest.approx(each[2], rel=1e-5)
 
 
+def test_pair_that_knows_nothing_of_what_is_asked_for_changes_nothing(pair) -> None:
+    plain = {name: pair[name] for name in ("fixed", "moving", "fixed_mask")}
+    output = smooth(3, 1.0, 5).requires_grad_()
+    loss, parts = Objective(only(landmarks=1.0), MODEL)([output], [1.0], plain)
+    assert parts == {}
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert not output.grad.any()
+
+
+@pytest.mark.parametrize("shape", [(24, 30, 63), (31, 32, 31), (8, 16, 15)])
+def test_field_on_blocks_of_eight_voxels_the_last_of_which_is_incomplete(shape) -> None:
+    """63 voxels are 7 blocks of 8, not of 9."""
+    reduced = [n // 8 for n in shape]
+    pair = {
+        "fixed": torch.rand(1, 1, *shape),
+        "moving": torch.rand(1, 1, *shape),
+        "fixed_mask": torch.ones(1, 1, *shape, dtype=torch.bool),
+        "displacement": torch.full((1, 3, *shape), 8.0),
+    }
+    level = LevelConfig(downsamplings=0, entry=(), body=(4,), reduce=3)
+    model = MultiLevelConfig(spacing_mm=5.0, levels=(level,))
+    objective = Objective(only(displacement=1.0), model, at_level=True)
+    found = float(objective([torch.zeros(1, 3, *reduced)], [1.0], pair)[0])
+    assert found == pytest.approx(8 * 5 * 3**0.5, rel=5e-3)
+
+
 def blocks(value: torch.Tensor) -> np.ndarray:
     batch, channels, depth, height, width = value.shape
     shape = (batch, channels, depth // 2, 2, height // 2, 2, width // 2, 2)

@@ -6,7 +6,14 @@ from tests.training.blobs import MODEL, Blobs, config, curve, rows
 from torch import nn
 
 from lungmorph.errors import InputError
-from lungmorph.networks import MultiLevel, build, load_model
+from lungmorph.networks import (
+    LevelConfig,
+    MultiLevel,
+    MultiLevelConfig,
+    build,
+    load_model,
+    save_model,
+)
 from lungmorph.training import (
     Criterion,
     StageConfig,
@@ -222,6 +229,18 @@ def test_stages_that_cannot_be_are_refused():
         StageConfig(name="x", levels=1, frozen=(0,), output_weights=(1.0,), max_steps=1)
     with pytest.raises(ValueError, match="output_weights"):
         StageConfig(name="x", levels=2, output_weights=(1.0,), max_steps=1)
+
+
+def test_level_that_carries_more_features_begins_fresh(tmp_path):
+    first = LevelConfig(downsamplings=0, entry=(), body=(6,))
+    then = LevelConfig(downsamplings=0, entry=(), body=(4,), carry=True)
+    two, three = (MultiLevelConfig(levels=(first, *[then] * n)) for n in (1, 2))
+    save_model(build(two, 5), two, {}, tmp_path / "two.safetensors")
+    network = first_network(TrainingConfig(model=three, init=str(tmp_path / "two.safetensors")))
+    fresh = build(three, 0)
+    for n, source in enumerate((build(two, 5), build(two, 5), fresh)):
+        for name, value in source.levels[n].state_dict().items():
+            assert torch.equal(network.levels[n].state_dict()[name], value)
 
 
 def test_levels_that_the_first_weights_lack_begin_as_a_copy_of_the_last(finished):

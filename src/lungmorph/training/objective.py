@@ -83,7 +83,8 @@ class Objective:
             output_weights: of each of them.
             pair: what :func:`prepared` made.
         """
-        loss = outputs[-1].new_zeros(())
+        # 0, but with a gradient: a pair that knows nothing of what is asked for changes nothing
+        loss = 0 * outputs[-1].sum()
         parts: dict[str, Tensor] = {}
         for level, (output, weight) in enumerate(zip(outputs, output_weights, strict=True)):
             if weight > 0:
@@ -93,7 +94,7 @@ class Objective:
         return loss, {name: value.detach() for name, value in parts.items()}
 
     def _parts(self, level: int, output: Tensor, pair: dict[str, Tensor]) -> dict[str, Tensor]:
-        factor = pair["fixed"].shape[-1] // output.shape[-1]
+        factor = _factor(pair["fixed"].shape[2:], output.shape[2:])
         if self.at_level:
             wanted = max(self.model.field_factor(level) // self.reduced, factor)
             output = averaged(output, wanted // factor) * (factor / wanted)
@@ -141,3 +142,8 @@ class Objective:
     def _hu(self, image: Tensor) -> Tensor:
         low, high = self.model.window_hu
         return image * (high - low) + low
+
+
+def _factor(fine: Sequence[int], coarse: Sequence[int]) -> int:
+    """Voxels of a lattice to one of another that is made of whole blocks of it, a power of two a side."""
+    return next(f for f in (2**n for n in range(5)) if [n // f for n in fine] == list(coarse))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from torch import Tensor, nn
+
 from ..errors import InputError
 from ..networks import MultiLevel, MultiLevelConfig, RegistrationNetwork, build, load_model
 from .config import TrainingConfig
@@ -35,14 +37,20 @@ def first_network(config: TrainingConfig) -> RegistrationNetwork:
         assert isinstance(given, MultiLevel)
         for index, level in enumerate(network.levels):
             source = min(index, count - 1)
-            if mine.levels[index] == theirs.levels[source]:
-                level.load_state_dict(given.levels[source].state_dict())
+            weights = given.levels[source].state_dict()
+            if mine.levels[index] == theirs.levels[source] and _fits(level, weights):
+                level.load_state_dict(weights)
                 log.info("level %d begins as level %d of %s", index + 1, source + 1, config.init)
         return network
     one, two = (c.model_dump(exclude={"spacing_mm", "window_hu"}) for c in (mine, theirs))
     _same(config.init, "model", one, two)
     network.load_state_dict(given.state_dict())
     return network
+
+
+def _fits(level: nn.Module, weights: dict[str, Tensor]) -> bool:
+    """Levels of one config may differ: what they carry depends on the level before them."""
+    return all(weights[name].shape == own.shape for name, own in level.state_dict().items())
 
 
 def _same(init: str, key: str, mine: Any, theirs: Any) -> None:
