@@ -61,12 +61,13 @@ def simulate(
             min=0, max=80, help="Motion of the diaphragm in mm; left out: 8 to 32, drawn."
         ),
     ] = None,
-    noise: Annotated[float, typer.Option(min=0, help="Of the scanner, HU.")] = 20.0,
+    noise: Annotated[float, typer.Option(min=0, max=1000, help="Of the scanner, HU.")] = 20.0,
     slice_thickness: Annotated[
-        float | None, typer.Option(min=0, help="Millimetres that a slice averages.")
+        float | None, typer.Option(min=0, max=100, help="Millimetres that a slice averages.")
     ] = None,
     tumour: Annotated[
-        float | None, typer.Option(min=2, help="A mass of that mean radius in mm in a lung.")
+        float | None,
+        typer.Option(min=2, max=1000, help="A mass of that mean radius in mm in a lung."),
     ] = None,
     collapse: Annotated[
         float,
