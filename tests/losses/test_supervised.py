@@ -41,6 +41,16 @@ def test_landmark_that_is_hit_has_a_gradient_of_zero() -> None:
     assert float(gradient.abs().max()) == 0
 
 
+def test_landmark_distance_in_a_moving_scan_that_is_seen_through_an_affine() -> None:
+    """x = A p: what is missed by d on the lattice is missed by A d in the scan."""
+    u = torch.zeros(1, 3, 4, 4, 4)
+    point = torch.tensor([[1.0, 1.0, 1.0]])
+    affine = torch.tensor([[0.0, -2.0, 0.0], [1.0, 0.0, 0.5], [0.0, 0.0, 3.0]])
+    missed = torch.tensor([[0.0, 1.0, 2.0]])
+    found = losses.landmark_distance(u, point, point - missed, (1.0, 1.0, 2.0), 0, affine)
+    assert float(found) == pytest.approx((2.0**2 + 2.0**2 + 12.0**2) ** 0.5)
+
+
 def test_gradient_of_the_landmark_distance() -> None:
     points = torch.tensor([[2.3, 3.1, 1.7], [5.5, 2.2, 3.4]], dtype=torch.float64)
     u = field(3).requires_grad_()

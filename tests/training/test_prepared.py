@@ -11,8 +11,9 @@ from tests.training.made import SIZE, SPACING, write_dirlab, write_table
 
 from lungmorph.datasets import open_dataset
 from lungmorph.errors import InputError
+from lungmorph.networks import LevelConfig, MultiLevelConfig, build
 from lungmorph.space import Affine
-from lungmorph.training import TrainingConfig
+from lungmorph.training import TrainingConfig, evaluate
 from lungmorph.training.cases import CasePairs, pairs_of
 from lungmorph.training.data import plan
 from lungmorph.training.data_config import Augmentation
@@ -98,6 +99,22 @@ def test_prepared_pair_is_the_scans_on_the_lattice_with_landmarks_in_their_place
     assert (found["fixed"][0, 0].numpy()[k, j, i] < -500).all()
     assert found["fixed_mask"][0, 0].numpy()[k, j, i].mean() > 0.8
     assert found["fixed_mask"].dtype == torch.bool
+
+
+def test_landmark_error_is_that_in_the_moving_scan(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network sees the moving scan through the pre-alignment, which stretches distances."""
+    affine = Affine.from_parts(np.diag([1.1, 0.9, 1.2]), np.array([3.0, -2.0, 4.0]))
+    monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: affine)
+    case = open_dataset(table).cases[0]
+    (pair,) = pairs_of([case], "one", 8.0, tmp_path)
+    prepare_pairs([pair], 8.0, 4)
+    model = MultiLevelConfig(spacing_mm=8.0, levels=(LevelConfig(**MODEL["levels"][0]),))
+    found = evaluate(build(model), [load_pair(pair.path)])
+    fixed, moving = (marked.points for marked in case.landmarks(pair.fixed, pair.moving))
+    expected = np.linalg.norm(affine.apply(fixed) - moving, axis=1).mean()
+    assert found.start_mm == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.usefixtures("no_alignment")

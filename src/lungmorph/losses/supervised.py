@@ -38,6 +38,7 @@ def landmark_distance(
     moving_points: Tensor,
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     smooth: float = 0.1,
+    to_moving: Tensor | None = None,
 ) -> Tensor:
     """Distance in mm, point by point, of where the field takes fixed landmarks and where they are.
 
@@ -47,6 +48,8 @@ def landmark_distance(
             allowed.
         spacing: mm between neighbours along (x, y, z).
         smooth: mm over which the distance is rounded off, as in :func:`displacement_error`.
+        to_moving: (3, 3), from lengths on the lattice, mm, to those in the moving scan, if that is seen
+            through an affine; None if it is not, or if lengths on the lattice are wanted.
 
     Returns:
         (N,), mm: the landmark distance error where ``smooth`` is 0.
@@ -57,4 +60,6 @@ def landmark_distance(
     moved = sample(predicted, points)[0, :, 0, 0].T
     step = predicted.new_tensor(spacing)
     missed = (fixed_points.to(predicted) + moved - moving_points.to(predicted)) * step
+    if to_moving is not None:
+        missed = missed @ to_moving.to(missed).T
     return (missed.square().sum(dim=1) + smooth**2).sqrt() - smooth

@@ -88,6 +88,8 @@ class CasePairs:
         patients = list(self._files)
         files = self._files[patients[draw.integer(0, len(patients))]]
         pair = load_pair(files[draw.integer(0, len(files))])
+        # of the pair as it is on the disk; nothing is measured on what is learned from
+        del pair["to_moving"]
         if self.augmentation is not None:
             pair = augmented(pair, self.augmentation, draw, self.spacing_mm)
         return pair if self.patch is None else crop_to_lung(pair, self.patch, draw)

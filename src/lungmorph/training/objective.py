@@ -40,7 +40,7 @@ def prepared(pair: Pair, model: ModelConfig, device: torch.device) -> dict[str, 
         "moving": preprocess(pair["moving"].to(device), model),
         "fixed_mask": pair["fixed_mask"].to(device),
     }
-    for name in ("displacement", "fixed_points", "moving_points"):
+    for name in ("displacement", "fixed_points", "moving_points", "to_moving"):
         if name in pair:
             out[name] = pair[name].to(device, torch.float32)
     return out

@@ -22,8 +22,9 @@ class Outcome:
     Attributes:
         lncc: of fixed and warped moving, over the fixed lungs.
         folded: share of voxels of the fixed lungs with det J <= 0.
-        error_mm: landmark distance error (LDE) where a pair has landmarks, else the mean distance to
-            the true displacement over the fixed lungs; None where no pair knows either.
+        error_mm: landmark distance error (LDE) in the moving scan where a pair has landmarks, else the
+            mean distance to the true displacement over the fixed lungs, on the lattice, where the affine
+            pre-alignment is undone; None where no pair knows either.
         start_mm: the same before registration: the error of doing nothing.
         loss: the validation loss; None where it was not asked for.
     """
@@ -133,7 +134,8 @@ def measured(
     for name, field in (("error_mm", output), ("start_mm", nothing)):
         if len(pair.get("fixed_points", ())) > 0:
             points = pair["fixed_points"], pair["moving_points"]
-            found[name] = float(landmark_distance(field, *points, spacing, smooth=0).mean())
+            stretch = pair.get("to_moving")
+            found[name] = float(landmark_distance(field, *points, spacing, 0, stretch).mean())
         elif "displacement" in pair:
             found[name] = float(
                 displacement_error(field, pair["displacement"], mask, spacing, smooth=0)

@@ -3,7 +3,8 @@
 The pre-alignment is that of registration for a case's default pair; other pairs go by way of its fixed scan.
 
 A pair is one safetensors file with the images on the working lattice, the moving one seen through the
-affine pre-alignment, their lungs, and the landmarks of both as indices of that lattice.
+affine pre-alignment, their lungs, the landmarks of both as indices of that lattice, and the linear part
+of the pre-alignment, which says how long their distances are in the moving scan.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ..space.sampling import sample_world, world_points
 log = logging.getLogger(__name__)
 
 #: Of the preparation; another number makes every kept file anew.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,15 @@ class CasePair:
 
 
 def load_pair(path: Path) -> dict[str, Tensor]:
-    """A prepared pair as a source gives it (see :class:`~lungmorph.training.PairSource`)."""
+    """A prepared pair as a source gives it (see :class:`~lungmorph.training.PairSource`).
+
+    Besides, ``to_moving`` (3, 3): from lengths on the lattice to lengths in the moving scan.
+    """
     read = load_file(path)
     out = {name: read[name].float() for name in ("fixed", "moving")}
     out |= {name: read[name].bool() for name in ("fixed_mask", "moving_mask")}
-    out |= {name: value for name, value in read.items() if name.endswith("_points")}
+    kept = ("fixed_points", "moving_points", "to_moving")
+    out |= {name: read[name] for name in kept if name in read}
     return out
 
 
@@ -176,6 +181,7 @@ def _made(pair: CasePair, scans: _Scans) -> dict[str, Tensor]:
         "fixed_mask": fixed.lungs.resample(grid).data.to(torch.uint8)[None, None],
         "moving_mask": (moving_lungs > 0.5).to(torch.uint8)[None],
     }
+    made["to_moving"] = torch.as_tensor(affine.linear, dtype=torch.float32)
     marks = pair.case.landmarks(pair.fixed, pair.moving)
     if marks is not None:
         made["fixed_points"] = _index(grid, marks[0].points, Affine.identity())
