@@ -95,6 +95,7 @@ def test_stages_end_by_their_criterion(trained: Trained) -> None:
     log = (trained.folder / "log.txt").read_text()
     assert "stage level-1 ends: target" in log
     assert "stage level-2 ends: plateau" in log
+    assert "stage joint ends: budget" in log
     stages = [row["stage"] for row in rows(trained.folder / "train.csv")]
     assert list(dict.fromkeys(stages)) == ["level-1", "level-2", "joint"]
     assert stages.count("level-1") < 200

@@ -214,10 +214,10 @@ class _Trainer:
         return stream(at_factor(self.source, stepper.reduced), numbers, self.config.workers)
 
     def _over(self, stage: StageConfig) -> bool:
-        reached = self.state.criterion.reached
+        reached = self.state.criterion.reached or ("budget" if self._spent(stage) >= 1 else "")
         if reached:
             log.info("stage %s ends: %s", stage.name, reached)
-        return self._spent(stage) >= 1 or bool(reached)
+        return bool(reached)
 
     def _spent(self, stage: StageConfig) -> float:
         """Share of the stage's budget that is used up, of steps or of time, whichever is more."""
