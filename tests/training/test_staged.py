@@ -267,6 +267,6 @@ def test_board_holds_curves_and_pictures_and_the_folder_its_files(tmp_path: Path
     assert (picture.width, picture.height) == (5 * SHAPE[2], SHAPE[0])
     assert {path.name for path in tmp_path.iterdir()} == {
         "checkpoint.pt", "config.yaml", "curves.png", "log.txt", "stage-1.safetensors",
-        "stage-2.safetensors", "tensorboard", "train.csv", "validation.csv", "versions.json",
-        "weights.safetensors",
+        "stage-2.safetensors", "stage-3.safetensors", "tensorboard", "train.csv", "validation.csv",
+        "versions.json", "weights.safetensors",
     }  # fmt: skip
