@@ -130,6 +130,28 @@ def test_a_known_smooth_motion_is_found_in_spite_of_outliers():
     assert np.allclose(half, field / 2, atol=1e-4)
 
 
+def test_file_says_whether_it_counts_in_voxels_or_in_mm(tmp_path):
+    points = np.random.default_rng(2).uniform(0, 60, (40, 6))
+    points[:, 3:] = points[:, :3] + [1.0, 2.0, 4.0]
+
+    def mean_of(*head, turn=1.0):
+        rows = [",".join(map(str, row)) for row in points * turn]
+        (tmp_path / "motion.csv").write_text("\n".join([*head, *rows]) + "\n")
+        return load_motion(tmp_path / "motion.csv").coefficients.mean(dim=(1, 2, 3)).numpy()
+
+    voxels = np.array([1.0, 2.0, 4.0]) * (1.75, 1.25, 1.75)
+    pairs = "fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z"
+    assert np.allclose(mean_of(), voxels, atol=0.01)
+    keypoints = "exhale_i,exhale_j,exhale_k,inhale_i,inhale_j,inhale_k"
+    assert np.allclose(mean_of(keypoints), voxels, atol=0.01)
+    assert np.allclose(mean_of("# LPS mm", pairs), [1, 2, 4], atol=0.01)
+    assert np.allclose(mean_of(pairs), [1, 2, 4], atol=0.01)
+    turn = np.array([-1, -1, 1, -1, -1, 1])
+    assert np.allclose(mean_of("# RAS mm", pairs, turn=turn), [1, 2, 4], atol=0.01)
+    with pytest.raises(InputError, match="fixed_x"):
+        mean_of("a,b,c,d,e,f")
+
+
 def test_keypoint_tables_that_are_none_are_refused(tmp_path):
     bad = tmp_path / "bad.csv"
     bad.write_text("1,2,3\n4,5,6\n")

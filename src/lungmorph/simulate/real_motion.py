@@ -20,6 +20,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor
 
 from ..errors import InputError
+from ..files import read_landmark_pairs
 from ..ops.spline import cubic_weights, expand
 from ..space import Grid, Volume
 from .breathing import lung_box, without_folds
@@ -93,31 +94,55 @@ class Motion:
 
 
 def load_motion(path: str | Path, reverse: bool = False) -> Motion:
-    """Fit the motion of a keypoint file: rows of exhale i, j, k, inhale i, j, k.
+    """Fit the motion of a file of keypoints or landmarks.
 
     Args:
+        path: rows of exhale i, j, k, inhale i, j, k (voxels), without a header or with one that begins with
+            ``exhale_i``; or a CSV of :func:`lungmorph.files.read_landmark_pairs` (mm), the fixed side in
+            exhale.
         reverse: inhale as the fixed side instead of exhale.
 
     Raises:
-        InputError: the file is missing or is not a table of six numbers a row, at least 20 rows.
+        InputError: the file is missing, or is neither, or has fewer than 20 rows.
 
-    Both sides are taken to have the exhale side's voxel size. (With the finer inhale voxels that are
+    Both sides of keypoints are taken to have the exhale side's voxel size. (With the finer inhale voxels that are
     told of the COPDgene files, lungs would shrink by a quarter on breathing in.)
     """
     path = Path(path)
-    try:
-        text = path.read_text()
-        head = 0 if text.lstrip()[:1] in "-.0123456789" else 1
-        rows = np.loadtxt(text.splitlines(), delimiter=",", skiprows=head, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise InputError(path, expected="a table of keypoints", found=str(error)) from None
-    if rows.ndim != 2 or rows.shape[1] != 6 or len(rows) < 20 or not np.isfinite(rows).all():
-        raise InputError(
-            path, expected="at least 20 rows of i, j, k, i, j, k", found=f"a table of {rows.shape}"
-        )
-    exhale, inhale = (rows[:, c : c + 3] * KEYPOINT_SPACING for c in (0, 3))
+    exhale, inhale = _sides(path)
     fixed, moving = (inhale, exhale) if reverse else (exhale, inhale)
     return fit_motion(fixed, moving, name=path.stem + (" reversed" if reverse else ""))
+
+
+def _sides(path: Path) -> tuple[Float, Float]:
+    """The points of both sides, mm: what they are counted in is said by the header."""
+    expected = "rows of i, j, k, i, j, k (voxels), or columns fixed_x ... moving_z (mm)"
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            path, expected=f"a table of keypoints: {expected}", found=str(error)
+        ) from None
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    head = lines[0].replace(" ", "").lower() if lines else "nothing"
+    if "fixed_x" in head:
+        pair = read_landmark_pairs(path)
+        rows = np.hstack([marked.points for marked in pair])
+    elif head.startswith(("exhale_i", *"-.0123456789")):
+        try:
+            rows = np.loadtxt(lines[head.startswith("e") :], delimiter=",", ndmin=2)
+        except ValueError as error:
+            raise InputError(path, expected=expected, found=str(error)) from None
+        rows = rows * (2 * KEYPOINT_SPACING) if rows.shape[1] == 6 else rows
+    else:
+        raise InputError(path, expected=expected, found=repr(lines[0][:60]) if lines else head)
+    if rows.shape[1] != 6 or len(rows) < 20 or not np.isfinite(rows).all():
+        raise InputError(
+            path,
+            expected=f"at least 20 {expected}",
+            found=f"a table of {len(rows)} x {rows.shape[1]}",
+        )
+    return rows[:, :3], rows[:, 3:]
 
 
 def fit_motion(

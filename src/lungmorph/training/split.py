@@ -67,6 +67,7 @@ def split_cases(dataset: Dataset, split: Split, learned: bool = True) -> Parts:
                 dataset.root,
                 expected=f"at least one patient in the part {part!r} of the split",
                 found=f"none of {len(patients)}",
+                do="leave fewer to the other parts: a share takes at least one",
             )
     return Parts(**parts)
 
