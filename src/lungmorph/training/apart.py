@@ -56,5 +56,5 @@ class Apart:
         """Use what simulated pairs are made of."""
         held = source.validation
         for part, of in (("train", source), ("validation", held)):
-            for file in (*of.anatomies, *of.motions):  # type: ignore[attr-defined]
+            for file in (*of.anatomies, *of.motions):
                 self.put(part, file)
