@@ -167,6 +167,15 @@ def test_diverged_loss_is_told(tmp_path):
         run(config(), Broken(), [], tmp_path)
 
 
+def test_validation_that_is_not_finite_is_told(tmp_path, validation):
+    broken = dict(validation[0])
+    broken["moving"] = torch.full_like(broken["moving"], torch.nan)
+    with pytest.raises(
+        FloatingPointError, match="validation loss is nan at step 0 of stage level-1"
+    ):
+        run(config((3,), 0, validate_every=1), Blobs(), [broken], tmp_path)
+
+
 def test_global_random_state_is_neither_used_nor_changed(tmp_path):
     torch.manual_seed(5)
     before = torch.get_rng_state()

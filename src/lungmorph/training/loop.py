@@ -273,6 +273,11 @@ class _Trainer:
                 self.record.picture(progress.step, self.validation.picture(average, stage))
         value = outcome.error if stage.watch == "error" else outcome.loss
         assert value is not None
+        if not math.isfinite(value):
+            # nothing would ever be better than that, and the stage end on a plateau
+            raise FloatingPointError(
+                f"the validation {stage.watch} is {value} at step {progress.step} of stage {stage.name}: {ADVICE}"
+            )
         if state.criterion.observe(value):
             state.best = {k: v.clone() for k, v in state.average.state_dict().items()}
             state.outcome = vars(outcome)
