@@ -58,8 +58,10 @@ VARIANTS: dict[str, tuple[str, Preset, int | None]] = {
     "finer": ("one more lattice, 1 mm", replace(DEFAULT, scales=(*DEFAULT.scales, Scale(1.0, 8.0, 3.0, None, 3))), None),
     "coarser": ("without the finest lattice", replace(DEFAULT, scales=DEFAULT.scales[:-1]), None),
     "no-network": ("without the network", DEFAULT, 0),
-    "no-search": ("without the search", replace(DEFAULT, look=False), None),
-    "neither": ("with neither: from the affine pre-alignment", replace(DEFAULT, look=False), 0),
+    "network": ("from the network's answer alone", replace(DEFAULT, starts=("network",)), None),
+    "search": ("from a look around the pre-alignment alone", replace(DEFAULT, starts=("search",)), 0),
+    "pre-alignment": ("from the affine pre-alignment alone", replace(DEFAULT, starts=("pre-alignment",)), 0),
+    "looked": ("from a look around the network's answer alone", replace(DEFAULT, starts=("search",)), None),
 }  # fmt: skip
 
 

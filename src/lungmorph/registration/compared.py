@@ -37,21 +37,21 @@ def lung_in_either(
     Returns:
         (D, H, W), 0 to 1, on the grid.
     """
-    lungs = _share(pair.fixed_lungs, grid)
+    lungs = lung_share(pair.fixed_lungs, grid)
     coarse = grid.with_spacing(LATTICE_MM)
     points = affine.map_points(world_points(coarse)) + displacement(coarse).movedim(0, -1)
     other = Volume(pair.moving_lungs.data.float(), pair.moving_lungs.grid).reduce(LATTICE_MM)
     carried = sample_world(other.data[None], other.grid, points)[0] > 0.5
     low, high = (torch.as_tensor(end, dtype=points.dtype) for end in other.grid.bounds())
     carried &= ((points >= low) & (points <= high)).all(dim=-1)
-    core = eroded(carried & (_share(pair.fixed_lungs, coarse) < 0.5), RIM)
+    core = eroded(carried & (lung_share(pair.fixed_lungs, coarse) < 0.5), RIM)
     if not bool(core.any()):
         return lungs
     airless = Volume(dilated(core, RIM).float(), coarse)
     return torch.maximum(lungs, airless.resample(grid, 0.0).data)
 
 
-def _share(lungs: Volume, grid: Grid) -> Tensor:
-    """How much of every voxel is lung."""
+def lung_share(lungs: Volume, grid: Grid) -> Tensor:
+    """How much of every voxel is lung: (D, H, W), 0 to 1, on the grid, from a mask."""
     whole = Volume(lungs.data.float(), lungs.grid)
     return whole.reduce(grid.spacing[0]).resample(grid, 0.0).data

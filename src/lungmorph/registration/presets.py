@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from .refine import Scale
 CONTROL_VOXELS = 1.8
 #: Lattice of the registrations that others are checked by, mm: coarser than theirs, and as accurate as a check needs.
 CHECK_MM = 2.5
+#: Down to this lattice it shows which of several starts was right, mm.
+COARSE_MM = 4.0
+
+Start = Literal["network", "search", "pre-alignment"]
 
 
 @dataclass(frozen=True)
@@ -22,15 +27,29 @@ class Preset:
         name: on the command line.
         scales: of the refinement, coarse to fine; none for the network alone.
         field_mm: spacing at which the transform is given.
-        lattices: refinements on control points shifted against each other, of which the mean is taken.
-        look: whether to look around before the first scale.
+        lattices: refinements on control points shifted against each other, of which the mean is taken; from
+            :data:`COARSE_MM` on they are one.
+        starts: first guesses that are tried: the network's answer, what a look around it finds, nothing beyond the
+            pre-alignment.
     """
 
     name: str
     scales: tuple[Scale, ...]
     field_mm: float
     lattices: int = 1
-    look: bool = True
+    starts: tuple[Start, ...] = ("network", "search", "pre-alignment")
+
+    @property
+    def coarse(self) -> tuple[Scale, ...]:
+        """The scales on which the start is chosen; at least one, if there is any."""
+        return (
+            tuple(scale for scale in self.scales if scale.spacing >= COARSE_MM) or self.scales[:1]
+        )
+
+    @property
+    def fine(self) -> tuple[Scale, ...]:
+        """The scales after those."""
+        return self.scales[len(self.coarse) :]
 
     def resolved_by(self, *spacings: tuple[float, float, float]) -> Preset:
         """What the scans can tell: without scales finer than half their voxels, control points apart.

@@ -32,7 +32,7 @@ from ..ops.warp import length
 from ..space import Affine, Grid, Volume
 from ..space.sampling import sample_world, world_points
 from .bending import DIAGONAL, bending, bending_force
-from .compared import lung_in_either
+from .compared import lung_in_either, lung_share
 from .control import ControlField, control_grid
 from .displacement import Displacement, nothing
 from .prepare import Prepared
@@ -101,6 +101,20 @@ def refine(
     return field
 
 
+def unexplained(pair: Prepared, affine: Affine, scale: Scale, field: ControlField) -> float:
+    """What the images of a scale leave unexplained: their mean absolute difference, normalised, in the fixed lungs.
+
+    What holds no air in the fixed scan is left out: there everything looks alike.
+
+    Args:
+        pair: both scans.
+        affine: pre-alignment, fixed to moving points.
+        scale: at which :func:`refine` ended.
+        field: what it found.
+    """
+    return _Problem(pair, affine, scale, field).difference(pair.fixed_lungs)
+
+
 class _Problem:
     """The energy of one scale, and a Gauss-Newton step down it."""
 
@@ -161,6 +175,13 @@ class _Problem:
         update = update * (limit / longest.clamp_min(limit))
         self.field.coefficients = self.field.coefficients + update
         log.debug("%g mm: step mean %.3f mm", self.scale.spacing, float(longest.mean()))
+
+    def difference(self, lungs: Volume) -> float:
+        """Mean absolute difference of the images in the lungs."""
+        share = lung_share(lungs, self.grid)
+        parts = ((share[block], self._seen(block)[2]) for block in _blocks(share))
+        total = sum(float((inside * apart.abs()).sum()) for inside, apart in parts)
+        return total / max(float(share.sum()), 1.0)
 
     def _seen(self, block: Block) -> tuple[Tensor, Block, Tensor]:
         """Both images in a block as the field has them.

@@ -24,6 +24,7 @@ from .presets import CHECK_MM, PRESETS, Preset
 from .refine import refine
 from .result import Registration
 from .search import search
+from .starts import best_start
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def register(
     """
     settings = _settings(preset, spacing)
     network, config = (None, None) if levels == 0 else _network(model)
-    clock = _Clock(progress, settings)
+    clock = _Clock(progress)
 
     with clock.step("read"):
         called = names or (_name(fixed, "fixed image"), _name(moving, "moving image"))
@@ -84,7 +85,7 @@ def register(
     with clock.step("prealign"):
         affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs, called)
 
-    displacement: Displacement = nothing
+    answer: Displacement | None = None
     coarse: Displacement | None = None
     if spacing is None:
         settings = settings.resolved_by(pair.fixed.grid.spacing, pair.moving.grid.spacing)
@@ -105,12 +106,15 @@ def register(
                 network, config, pair.fixed, pair.moving, affine, pair.region,
                 levels=levels, spacing=network_mm, device=device,
             )  # fmt: skip
-            displacement = sampled(v, grid)
+            answer = sampled(v, grid)
 
     with clock.step("refine"):
+        displacement = answer or nothing
         if settings.scales:
-            if settings.look:
-                displacement = sampled(*search(pair, affine, displacement))
+            guesses = _guesses(settings, pair, affine, answer)
+            clock.plan(settings, len(guesses))
+            displacement = best_start(pair, affine, settings.coarse, guesses, clock.within)
+        if settings.fine:
             found = [
                 _refined(_shifted(pair, n, settings), affine, settings, displacement, clock.within)
                 for n in range(settings.lattices)
@@ -150,14 +154,29 @@ def register(
     )
 
 
+def _guesses(
+    settings: Preset, pair: Prepared, affine: Affine, answer: Displacement | None
+) -> dict[str, Displacement]:
+    """What the preset begins with, by name; without a network's answer there is nothing to begin with from it."""
+    made: dict[str, Displacement] = {}
+    for name in settings.starts:
+        if name == "search":
+            made[name] = sampled(*search(pair, affine, answer or nothing))
+        elif name == "pre-alignment":
+            made[name] = nothing
+        elif answer is not None:
+            made[name] = answer
+    return made or {"pre-alignment": nothing}
+
+
 def _refined(
     pair: Prepared, affine: Affine, settings: Preset, start: Displacement, progress: Step
 ) -> tuple[Displacement, Displacement | None]:
-    """What the scales find, and what those down to ``CHECK_MM`` do, if one is at it."""
-    down_to = [n for n, scale in enumerate(settings.scales) if scale.spacing == CHECK_MM]
+    """What the fine scales find, and what those down to ``CHECK_MM`` do, if one is at it."""
+    down_to = [n for n, scale in enumerate(settings.fine) if scale.spacing == CHECK_MM]
     if not down_to:
-        return refine(pair, affine, settings.scales, start, progress).on, None
-    first, rest = settings.scales[: down_to[0] + 1], settings.scales[down_to[0] + 1 :]
+        return refine(pair, affine, settings.fine, start, progress).on, None
+    first, rest = settings.fine[: down_to[0] + 1], settings.fine[down_to[0] + 1 :]
     coarse = refine(pair, affine, first, start, progress).on
     return refine(pair, affine, rest, coarse, progress).on if rest else coarse, coarse
 
@@ -251,15 +270,17 @@ _ENDS = {
 class _Clock:
     """Times the steps and reports how far the whole is."""
 
-    def __init__(self, progress: Progress | None, preset: Preset) -> None:
+    def __init__(self, progress: Progress | None) -> None:
         self.seconds: dict[str, float] = {}
         self._progress = progress
         self._done = 0.0
-        # a step costs as the number of voxels it looks at
-        self._costs = [
-            s.spacing**-3 for s in preset.scales for _ in range(s.steps)
-        ] * preset.lattices
+        self._costs: list[float] = []
         self._taken = 0
+
+    def plan(self, preset: Preset, starts: int) -> None:
+        """Which steps of the refinement there will be; each costs as the number of voxels it looks at."""
+        scales = (*preset.coarse * starts, *preset.fine * preset.lattices)
+        self._costs = [scale.spacing**-3 for scale in scales for _ in range(scale.steps)]
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
