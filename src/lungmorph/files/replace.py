@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, of_the_system
 
 
 def file_suffix(path: str | os.PathLike[str]) -> str:
@@ -39,7 +39,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(target, expected="a file that can be written", found=reason) from error
+        raise of_the_system(error, target, expected="a file that can be written") from error
     finally:
         temporary.unlink(missing_ok=True)
