@@ -111,10 +111,13 @@ def _is_transform(path: Path) -> bool:
             return stream.read(22).startswith(b"#Insight Transform File")
     import SimpleITK as sitk
 
+    from ..files.quiet import itk_name, quiet_itk
+
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(itk_name(path))
     try:
-        reader.ReadImageInformation()
+        with quiet_itk():
+            reader.ReadImageInformation()
     except RuntimeError:
         return False  # what is wrong with it, reading the image says better
     # colour pictures have three components too, but of whole numbers

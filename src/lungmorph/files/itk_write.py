@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .geometry import PathLike
-from .quiet import itk_reason, quiet_itk
+from .quiet import itk_name, itk_reason, quiet_itk
 from .replace import replacing
 
 #: More than the smallest piece in which any usual file system hands out its space.
@@ -20,8 +20,9 @@ def replacing_by_itk(path: PathLike) -> Iterator[Path]:
     """As :func:`lungmorph.files.replacing`, for a file that ITK writes into the temporary path.
 
     Raises:
-        InputError: as there; ITK refuses; the disk is full.
+        InputError: as there; ITK refuses; the disk is full; as :func:`itk_name`.
     """
+    itk_name(path)
     with replacing(path) as temporary:
         try:
             with quiet_itk():

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import NO_ROOM, InputError, of_the_system
+from .quiet import itk_name
 
 #: Every result folder of LungMorph contains one of these.
 RESULT_MARKS = ("metrics.json", "quality.json")
@@ -24,10 +25,12 @@ def output_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iter
     contains one of ``RESULT_MARKS``).
 
     Raises:
-        InputError: on entry, when ``path`` exists (and may not be overwritten), or cannot be made; later,
+        InputError: on entry, when ``path`` exists (and may not be overwritten), cannot be made, or has a
+            name that ITK cannot take; later,
             when something in it cannot be written (a full disk, a folder that was made read-only).
     """
     target = Path(path).resolve()
+    itk_name(target)  # most of what is written goes through ITK
     _check_target(target, overwrite)
     made = _make_parents(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")

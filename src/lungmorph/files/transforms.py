@@ -22,7 +22,7 @@ from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
 from .itk_write import replacing_by_itk
 from .nifti_header import DISPLACEMENT_INTENT, FSL_INTENTS, read_nifti_header
-from .quiet import itk_reason, quiet_itk
+from .quiet import itk_name, itk_reason, quiet_itk
 from .replace import file_suffix
 from .transform_text import check_whole_text, foreign_text
 
@@ -60,7 +60,7 @@ def read_transform(path: PathLike) -> Transform:
         )
     try:
         with quiet_itk():
-            read = sitk.ReadTransform(str(path))
+            read = sitk.ReadTransform(itk_name(path))
     except (RuntimeError, KeyError) as error:
         reason = f"a truncated, damaged or foreign one ({itk_reason(error)})"
         known = foreign_text(path) if suffix in (*TEXT_FILES, ".mat") else None
