@@ -17,8 +17,8 @@ import typer
 from .. import __version__
 from ..errors import InputError, of_the_system
 from . import apply, data, demo, evaluate, info, quality, register, report, simulate, train
+from .exit_codes import BAD_INPUT, INTERRUPTED, OK, TERMINATED
 
-OK, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 #: What an interruption leaves, of the verbs that leave something.
 KEPT = {
     "train": "the same command goes on from the last checkpoint, if there is one",

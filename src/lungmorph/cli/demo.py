@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from .console import print_json, print_verdict, progress_bar, stdout, table, use_threads
-from .options import MetricsAlone, Overwrite, Threads
+from .options import Levels, MetricsAlone, Overwrite, Threads
 from .register import PresetName, make_sure_of, rows
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def demo(
         float, typer.Option(min=1.0, max=6.0, help="Voxels of the simulated scans, mm.")
     ] = 2.5,
     preset: Annotated[PresetName, typer.Option(help="As in register.")] = PresetName.default,
-    levels: Annotated[
-        int | None, typer.Option(min=0, help="Levels of the network; 0: without it.")
-    ] = None,
+    levels: Levels = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: MetricsAlone = False,

@@ -16,12 +16,11 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from .console import print_json, show_steps, stderr, stdout, table, use_threads
+from .exit_codes import DEFECT
 from .options import Threads, Verbose
 
 if TYPE_CHECKING:
     from ..training import Status, Trained
-
-DIVERGED = 1
 
 
 def train(
@@ -82,7 +81,7 @@ def train(
             )
         except FloatingPointError as error:
             print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(DIVERGED) from error
+            raise SystemExit(DEFECT) from error
     if trained.first:
         _tell(trained, folder, as_json)
     if told.number:
