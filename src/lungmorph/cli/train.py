@@ -83,7 +83,7 @@ def train(
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(DEFECT) from error
     if trained.first:
-        _tell(trained, folder, as_json)
+        _tell(trained, as_json)
     if told.number:
         raise SystemExit(128 + told.number)
 
@@ -125,7 +125,7 @@ def _check(settings: Any, folder: Path, as_json: bool) -> None:
         console.print(f"judged on {count} pairs: {escape(name)}")
 
 
-def _tell(trained: Trained, folder: Path, as_json: bool) -> None:
+def _tell(trained: Trained, as_json: bool) -> None:
     result = trained.result
     found = vars(result.outcome) if result.outcome else None
     if as_json:
