@@ -9,16 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tests.full_disk import no_file_above
 
 from lungmorph.errors import InputError
-from lungmorph.files import output_folder, write_image, write_transform
+from lungmorph.files import output_folder, replacing, write_image, write_transform
 from lungmorph.space import Affine, DisplacementField, Grid, Volume
 
 GRID = Grid((12, 12, 12), (2.0, 2.0, 2.0))
 IMAGE = Volume(torch.rand(GRID.shape), GRID)
 FIELD = DisplacementField(torch.rand(3, *GRID.shape), GRID)
 AFFINE = Affine.from_parts(1.1 * np.eye(3), (1.0, 2.0, 3.0))
+
+
+def by(save: Callable[[dict[str, torch.Tensor], Path], None]) -> Callable[[Path], None]:
+    """A writer that has no word of ours for a full disk."""
+
+    def write(path: Path) -> None:
+        with replacing(path) as temporary:
+            save({"values": IMAGE.data}, temporary)
+
+    return write
 
 
 # HDF5 tells by itself, and is shaken by it until the end of the process
@@ -28,6 +39,8 @@ AFFINE = Affine.from_parts(1.1 * np.eye(3), (1.0, 2.0, 3.0))
         *((f"a{s}", lambda p: write_image(IMAGE, p)) for s in (".nii", ".nii.gz", ".mha", ".nrrd")),
         *((f"a{s}", lambda p: write_transform(FIELD, p)) for s in (".tfm", ".mat", ".nii.gz")),
         *((f"a{s}", lambda p: write_transform(AFFINE, p)) for s in (".tfm", ".mat")),
+        ("a.pt", by(torch.save)),
+        ("a.safetensors", by(save_file)),
     ],
 )
 def test_a_file_that_was_cut_off_is_no_file(
