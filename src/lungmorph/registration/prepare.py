@@ -16,6 +16,8 @@ from .lungs import lung_mask
 
 #: Paddings outside the scanner's field of view (-2000, -3024, ...) are read as air.
 LOWEST_HU = -1024.0
+#: No metal is as bright on any scale of HU; one such voxel, interpolated, makes NaN of its neighbours.
+HIGHEST_HU = 1e5
 MARGIN_MM = 15.0
 
 
@@ -78,7 +80,8 @@ def clean_hu(image: Volume, name: object) -> Volume:
     """The image as float32 with paddings raised to air, once it has shown that it is CT in HU.
 
     Raises:
-        InputError: NaN or infinity; values that are not HU (8-bit, offset by 1024, MR, a mask).
+        InputError: NaN or infinity; values that are not HU (8-bit, offset by 1024, MR, a mask, or beyond
+            any HU).
     """
     data = image.data.float()
     if not bool(torch.isfinite(data).all()):
@@ -104,6 +107,13 @@ def clean_hu(image: Volume, name: object) -> Volume:
         else:
             hint = "rescale it to HU"
         raise InputError(name, expected=expected, found=found, do=hint)
+    if high > HIGHEST_HU:
+        raise InputError(
+            name,
+            expected=expected,
+            found=found,
+            do=f"{int((data > HIGHEST_HU).sum())} voxels are above {HIGHEST_HU:g}: replace them",
+        )
     tissue, air = _share((data > -200) & (data < 300)), _share(data < -500)
     if tissue < 0.01 or air < 0.01:
         raise InputError(
