@@ -131,12 +131,8 @@ def _anatomy(recipe: Recipe, data: Path | None) -> Anatomy:
     lungs = lung_mask(ct)
     image = sitk.GetImageFromArray(ct.data.numpy())
     image.SetSpacing(ct.grid.spacing)
-    # cut to the lungs, and interpolated smoothly: linear interpolation would leave the slices to be seen
-    index = np.argwhere(lungs.data.numpy())[:, ::-1]
-    ends = lungs.grid.to_world(np.stack([index.min(axis=0), index.max(axis=0)]))
-    low, high = ct.grid.bounds()
-    low, high = np.maximum(low, ends[0] - 35), np.minimum(high, ends[1] + 35)
-    grid = Grid.covering(low, high, recipe.spacing)
+    # interpolated smoothly: linear interpolation would leave the slices to be seen
+    grid = around_lungs(ct, lungs, 35, recipe.spacing)
     image.SetOrigin(ct.grid.origin)
     fine = sitk.Resample(
         image, grid.size, sitk.Transform(), sitk.sitkBSpline, grid.origin, grid.spacing,
@@ -144,6 +140,17 @@ def _anatomy(recipe: Recipe, data: Path | None) -> Anatomy:
     )  # fmt: skip
     volume = Volume(torch.from_numpy(sitk.GetArrayFromImage(fine)).clamp_min(-1024), grid)
     return real_anatomy(volume, lung_mask(volume))
+
+
+def around_lungs(
+    ct: Volume, lungs: Volume, margin: float, spacing: tuple[float, float, float]
+) -> Grid:
+    """A world-aligned grid over the lungs and ``margin`` mm around them, as far as the scan goes."""
+    index = np.argwhere(lungs.data.numpy())[:, ::-1]
+    ends = lungs.grid.to_world(np.stack([index.min(axis=0), index.max(axis=0)]))
+    low, high = ct.grid.bounds()
+    low, high = np.maximum(low, ends[0] - margin), np.minimum(high, ends[1] + margin)
+    return Grid.covering(low, high, spacing)
 
 
 def _like(grid: Grid, spacing: tuple[float, float, float], shift: tuple[float, ...]) -> Grid:

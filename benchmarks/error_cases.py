@@ -18,12 +18,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from attempts import Attempts
-from cases import with_contrast
+from cases import around_lungs, with_contrast
 from lungmorph.evaluation.methods import PairFiles, rival_methods
 from lungmorph.files import read_image, read_transform, replacing, write_image
 from lungmorph.ops import length
@@ -178,12 +177,7 @@ def _anatomy(split: str, number: int, spacing: tuple[float, float, float], draw:
     if data is not None and names and draw.chance(0.4):
         ct = read_image(data / "chest_ct" / f"{names[draw.integer(0, len(names))]}.nii.gz")
         lungs = lung_mask(ct)
-        index = np.argwhere(lungs.data.numpy())[:, ::-1]
-        inside = lungs.grid.to_world(index)
-        low, high = ct.grid.bounds()
-        low = np.maximum(low, inside.min(axis=0) - 30)
-        high = np.minimum(high, inside.max(axis=0) + 30)
-        volume = ct.resample(Grid.covering(low, high, spacing))
+        volume = ct.resample(around_lungs(ct, lungs, 30, spacing))
         return real_anatomy(volume, lungs)
     half = (165.0, 130.0, 150.0)
     grid = Grid.covering([-h for h in half], half, spacing)

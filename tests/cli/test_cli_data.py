@@ -10,16 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.cli.program import call
 
-from lungmorph.cli import main
 from lungmorph.files import read_landmark_pairs
 from replicas import dicom_4d, dirlab, own, popi
-
-
-def call(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        main([str(argument) for argument in arguments])
-    return int(left.value.code or 0)
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.cli.program import call
 
-from lungmorph.cli import main
 from replicas.dicom_4d import phase_hu, philips, series, study, write_scan
 
 
@@ -18,12 +18,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("4dct")
     philips(made, lambda p, k: {"TemporalPositionIdentifier": k + 1}, (0, 20, 40, 60, 80))
     return made
-
-
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        main([str(a) for a in arguments])
-    return int(left.value.code or 0)
 
 
 def test_register_two_phases_of_one_folder(folder, tmp_path, monkeypatch):
@@ -35,7 +29,7 @@ def test_register_two_phases_of_one_folder(folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr("lungmorph.registration.register", register)
     out = tmp_path / "out"
-    run("register", folder, folder, "-o", out, "--phase", "0", "--moving-phase", "T60")
+    call("register", folder, folder, "-o", out, "--phase", "0", "--moving-phase", "T60")
     ((fixed, moving, names),) = asked
     np.testing.assert_array_equal(fixed.data.numpy(), phase_hu(0))
     np.testing.assert_array_equal(moving.data.numpy(), phase_hu(60))
@@ -59,7 +53,7 @@ def test_landmarks_by_index_are_of_the_phase(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("lungmorph.registration.register", register)
     marks = ("--landmarks", tmp_path / "a.txt", "--landmarks", tmp_path / "b.txt")
     phases = ("--phase", "0", "--moving-phase", "50")
-    run("register", folder, later, "-o", tmp_path / "o", *phases, *marks, "--first-index", "0")
+    call("register", folder, later, "-o", tmp_path / "o", *phases, *marks, "--first-index", "0")
     moving = asked[0].landmarks[1].points
     np.testing.assert_allclose(moving, [[0.9, 2.2, 107.5]])
 
@@ -74,7 +68,7 @@ def test_landmarks_by_index_are_of_the_phase(folder, tmp_path, monkeypatch):
     ],
 )
 def test_what_is_missing_is_one_line(folder, tmp_path, capfd, options, words):
-    assert run("register", folder, folder, "-o", tmp_path / "out", *options) == 2
+    assert call("register", folder, folder, "-o", tmp_path / "out", *options) == 2
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith("error: ")

@@ -8,17 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tests.cli.program import call
 
-from lungmorph.cli import main
 from lungmorph.datasets import open_dataset
 from lungmorph.simulate.recipe import Recipe
 from replicas import own
-
-
-def call(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        main([str(argument) for argument in arguments])
-    return int(left.value.code or 0)
 
 
 def array(path: Path) -> np.ndarray:

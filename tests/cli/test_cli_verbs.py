@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from tests.full_disk import no_file_above
 
 from lungmorph.cli import main
 from lungmorph.files import write_image, write_landmark_pairs, write_landmarks, write_transform
@@ -426,3 +428,62 @@ def test_info_of_a_folder_lists_its_series(run: Run, tmp_path: Path) -> None:
     assert "inhale" in err
     assert "exhale" in err
     assert "--series" in err
+
+
+# ---------------------------------------------------------------- what the system refuses
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(28, "No space left on device"),
+            "a file or the output: expected to be read or written, found No",
+        ),
+        (PermissionError(13, "Permission denied", "/data/a"), "/data/a: .* Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lungmorph.cli.describe.model", refused)
+    code, out, err = run("info", "three-level", "--json")
+    assert code == 2
+    assert re.match(f"error: {said}", err)
+    assert err.count("\n") == 1
+    assert json.loads(out)["error"] in err
+
+
+def test_an_error_of_a_library_keeps_its_traceback(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("undefined symbol")
+
+    monkeypatch.setattr("lungmorph.cli.describe.model", broken)
+    with pytest.raises(OSError, match="undefined symbol"):
+        main(["info", "three-level"])
+
+
+def test_a_result_on_a_full_disk_is_one_line_and_no_folder(run: Run, tmp_path: Path) -> None:
+    options = ("--pairs", 1, "--spacing", 8, "--threads", 1)
+    with no_file_above(20_000):
+        code, _, err = run("simulate", tmp_path / "made", *options)
+    assert code == 2
+    assert err.startswith(f"error: {tmp_path}/made/")
+    assert "File too large; free some space" in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_nothing_takes_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        program = [sys.executable, "-m", "lungmorph", "--version"]
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: a file or the output: expected to be read or written")
+    assert done.stderr.count("\n") == 1

@@ -1,4 +1,9 @@
+import gzip
+import os
+import re
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +12,12 @@ import SimpleITK as sitk
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from lungmorph.errors import InputError
 from lungmorph.files import read_image, read_mask, write_image
+from lungmorph.files.nifti_forms import apart
+from lungmorph.files.nifti_header import read_nifti_header
 from lungmorph.space import Grid, Volume
 
 SUFFIXES = [".nii", ".nii.gz", ".mha", ".nrrd"]
@@ -138,6 +146,15 @@ def bad_images(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "garbage.nii").write_bytes(b"hello" * 200)
     (folder / "empty.nrrd").write_bytes(b"")
     (folder / "short.nii").write_bytes(good.read_bytes()[:-30])
+    (folder / "squeezed.nii").write_bytes(gzip.compress(good.read_bytes()))
+    (folder / "bare.mha").write_bytes(re.sub(rb"ElementSpacing.*\n", b"", zero_mha))
+    nrrd = saved(folder / "good.nrrd", itk(ct())).read_bytes()
+    steps = b"space directions: (0.69999999999999996,0,0) (0,1.1000000000000001,0) (0,0,2.5)"
+    assert steps in nrrd
+    (folder / "bare.nrrd").write_bytes(nrrd.replace(steps + b"\n", b""))
+    (folder / "none.nrrd").write_bytes(nrrd.replace(b" (0,0,2.5)", b" none"))
+    units = steps + b'\nspace units: "cm" "cm" "cm"'
+    (folder / "cm.nrrd").write_bytes(nrrd.replace(steps, units))
     return {
         "missing": (folder / "none.nii.gz", "nothing there"),
         "suffix": (folder / "note.txt", "'.txt'"),
@@ -173,6 +190,14 @@ def bad_images(folder: Path) -> dict[str, tuple[Path, str]]:
         "negative spacing": (folder / "negative.mha", "spacing"),
         "huge spacing": (saved(folder / "wide.mha", wide), "between 0.05 and 50 mm"),
         "tiny spacing": (saved(folder / "fine.nii", fine), "between 0.05 and 50 mm"),
+        "compressed nii": (folder / "squeezed.nii", "rename it to .nii.gz"),
+        "no spacing mha": (folder / "bare.mha", "a spacing in mm (ElementSpacing), found none"),
+        "no spacing nrrd": (folder / "bare.nrrd", "a spacing in mm along every axis, found none"),
+        "no step nrrd": (folder / "none.nrrd", "a spacing in mm along every axis"),
+        "cm nrrd": (folder / "cm.nrrd", "space units of mm"),
+        "analyze": (patched(folder / "a.nii", good, (344, "<4s", (b"",))), "ANALYZE"),
+        "nan offset": (patched(folder / "o.nii", good, (108, "<f", (np.nan,))), "damaged"),
+        "too large": (saved(folder / "large.nrrd", itk(ct() * 1e300)), "NaN or infinity"),
         "one slice": (saved(folder / "thin.mha", itk(ct()[:1])), "7x6x1"),
     }
 
@@ -194,7 +219,9 @@ NAMES = [
     ),
     *("left", "left nifti", "sheared mha", "sheared sform", "sheared sform beside a qform"),
     *("sform of another spacing", "zero pixdim", "negative pixdim", "nan pixdim", "zero spacing"),
-    *("negative spacing", "huge spacing", "tiny spacing", "one slice"),
+    *("negative spacing", "huge spacing", "tiny spacing", "one slice", "compressed nii"),
+    *("no spacing mha", "no spacing nrrd", "no step nrrd", "cm nrrd", "analyze", "nan offset"),
+    "too large",
 ]
 
 
@@ -292,3 +319,65 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         write_image(volume, path)
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["a.mha"]
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (1, 2), (2, 4)])
+def test_two_places_of_one_nifti_are_told(tmp_path, caplog, codes):
+    good = saved(tmp_path / "good.nii", itk(ct()))
+    read_image(good)
+    assert not caplog.records
+    moved = (0.7, 0, 0, 12.5 + 3, 0, 1.1, 0, -30.25 + 4, 0, 0, 2.5, -400.0)
+    other = patched(tmp_path / "two.nii", good, (252, "<2h", codes), (280, "<12f", moved))
+    read_image(other)
+    assert len(caplog.records) == 1
+    assert f"{other}: its qform and its sform put it up to" in caplog.text
+
+
+def test_a_quaternion_is_where_itk_sees_it(tmp_path):
+    turn = Rotation.from_euler("xyz", [20, -35, 50], degrees=True).as_matrix()
+    path = saved(tmp_path / "turned.nii", itk(ct(), turn))
+    grid = read_image(path).grid
+    header = read_nifti_header(path)
+    np.testing.assert_allclose(
+        np.diag([-1, -1, 1]) @ header.qform, grid.index_to_world_matrix[:3], atol=1e-4
+    )
+    np.testing.assert_allclose(header.qform, header.sform, atol=1e-4)
+    left = patched(tmp_path / "left.nii", path, (76, "<f", (-1.0,)))
+    mirrored = read_nifti_header(left).qform
+    assert apart(mirrored, header.qform, (7, 6, 5)) == pytest.approx(2 * 2.5 * 4, rel=1e-5)
+
+
+def test_an_nrrd_without_space_is_told(tmp_path, caplog):
+    path = saved(tmp_path / "a.nrrd", itk(ct()))
+    read_image(path)
+    assert not caplog.records
+    said = b"space: left-posterior-superior"
+    path.write_bytes(path.read_bytes().replace(said, b"space dimension: 3"))
+    read_image(path)
+    assert "does not say which way its axes run" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are always text")
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    # SimpleITK ends the process: in one of its own
+    folder = os.fsencode(tmp_path)
+    os.rename(saved(tmp_path / "a.nii", itk(ct().astype(np.float32))), folder + b"/Lunge \xe4.nii")
+    program = (
+        "import os, pathlib, sys, torch\n"
+        "from lungmorph.errors import InputError\n"
+        "from lungmorph.files import output_folder, read_grid, read_image, read_transform, write_image\n"
+        "from lungmorph.space import Grid, Volume\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "made = Volume(torch.zeros(2, 2, 2), Grid((2, 2, 2)))\n"
+        "for use in (read_image, read_grid, read_transform, lambda p: write_image(made, p),\n"
+        "            lambda p: output_folder(p.with_suffix('')).__enter__()):\n"
+        "    try: use(path)\n"
+        "    except InputError as error: assert 'a name in UTF-8' in str(error), error\n"
+        "    else: raise SystemExit('taken')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder + b"/Lunge \xe4.nii"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode(errors="replace")

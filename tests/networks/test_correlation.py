@@ -2,16 +2,16 @@ import numpy as np
 import torch
 
 from lungmorph.networks import LevelConfig, MultiLevelConfig, build
-from lungmorph.networks.correlation import CorrelationMatch, local_correlation, shifts
+from lungmorph.networks.correlation import CorrelationMatch, correlation_volume, shifts
 
 
 def features(seed: int) -> torch.Tensor:
     return torch.randn(1, 6, 9, 8, 10, generator=torch.Generator().manual_seed(seed))
 
 
-def test_local_correlation_is_the_plain_double_loop() -> None:
+def test_correlation_volume_is_the_plain_double_loop() -> None:
     fixed, moving = features(0), features(1)
-    found = local_correlation(fixed, moving, 2)[0].numpy()
+    found = correlation_volume(fixed, moving, 2)[0].numpy()
     a, b = fixed[0].numpy(), moving[0].numpy()
     k, j, i = 4, 3, 5
     for n, (x, y, z) in enumerate(shifts(2)):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from tests.full_disk import no_file_above
 
 from lungmorph.errors import InputError
 from lungmorph.networks import (
@@ -122,3 +123,12 @@ def test_every_shipped_file_loads():
         network, config, card = load_model(name)
         assert network.config == config
         assert card
+
+
+def test_weights_that_do_not_fit_the_disk_are_no_file(saved):
+    path, network = saved
+    before = path.read_bytes()
+    with no_file_above(1000), pytest.raises(InputError, match=r"w\.safetensors: .*File too large"):
+        save_model(network, CONFIG, CARD, path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -44,6 +44,15 @@ def test_nan_and_infinity_are_counted(small_pair: SimulatedPair, bad: float) -> 
         clean_hu(Volume(data, small_pair.fixed.grid), "a.nii")
 
 
+def test_voxels_beyond_any_hu_are_counted(small_pair: SimulatedPair) -> None:
+    data = small_pair.fixed.data.clone()
+    data[5, 5, :2] = 3e38
+    with pytest.raises(InputError, match="2 voxels are above 100000"):
+        clean_hu(Volume(data, small_pair.fixed.grid), "a")
+    data[5, 5, :2] = 32767.0  # metal on an extended scale, or a full matrix
+    clean_hu(Volume(data, small_pair.fixed.grid), "a")
+
+
 def test_paddings_become_air_and_the_argument_is_kept(small_pair: SimulatedPair) -> None:
     data = small_pair.fixed.data.clone()
     data[0] = -3024

@@ -1,11 +1,14 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.geometry import OBLIQUE, grids, sitk_grid
 
-from lungmorph.space import Grid
+from lungmorph.space import Grid, Volume
 
 
 @given(grids(), st.lists(st.floats(-20, 20), min_size=3, max_size=3))
@@ -88,3 +91,19 @@ def test_snap_is_the_nearest_voxel_centre() -> None:
     np.testing.assert_allclose(OBLIQUE.snap(point), OBLIQUE.to_world((3, 8, 2)), atol=1e-9)
     image = sitk.Image(sitk_grid(OBLIQUE))
     assert image.TransformPhysicalPointToIndex(point.tolist()) == (3, 8, 2)
+
+
+def test_points_of_a_mask_cost_one_number_a_voxel():
+    generator = torch.Generator().manual_seed(0)
+    mask = Volume(torch.rand(60, 70, 80, generator=generator) > 0.1, Grid((80, 70, 60), (1, 2, 3)))
+    index = np.argwhere(mask.data.numpy())[:, ::-1]
+    np.testing.assert_array_equal(
+        mask.points(1000), mask.grid.to_world(index[:: len(index) // 1000])
+    )
+    tracemalloc.start()
+    try:
+        mask.points(1000)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 12 * mask.grid.voxels

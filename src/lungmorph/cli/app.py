@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, of_the_system
 from . import apply, data, demo, evaluate, info, quality, register, report, simulate, train
+from .exit_codes import BAD_INPUT, INTERRUPTED, OK, TERMINATED
 
-OK, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 #: What an interruption leaves, of the verbs that leave something.
 KEPT = {
     "train": "the same command goes on from the last checkpoint, if there is one",
@@ -23,6 +26,8 @@ KEPT = {
 }
 #: what Typer raises for a wrong option; its home has moved between versions
 UsageError: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
+
+_log = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="lungmorph",
@@ -72,12 +77,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_run(given))
+    code = _run(given)
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # what was printed is refused as late as here
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python fails at its exit as well
+        code = code or _refuse_system(error, ())
+    sys.exit(code)
 
 
 def _run(given: list[str]) -> int:
     try:
         code = app(args=given or ["--help"], prog_name="lungmorph", standalone_mode=False)
+    except OSError as error:
+        if error.errno is None:  # not of the system: a library's own, and a defect
+            raise
+        _log.debug("refused by the system", exc_info=True)
+        return _refuse_system(error, given)
     except InputError as error:
         return _refuse(str(error), given)
     except UsageError as error:
@@ -94,9 +110,16 @@ def _run(given: list[str]) -> int:
 def _refuse(line: str, given: Sequence[str]) -> int:
     line = " ".join(line.split())  # a file name may hold a line break
     if "--json" in given:
-        print(json.dumps({"error": line}))
+        with suppress(OSError):  # which may be what is refused
+            print(json.dumps({"error": line}))
     print(f"error: {line}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _refuse_system(error: OSError, given: Sequence[str]) -> int:
+    # without a name, it comes from something that was open already
+    what = error.filename or "a file or the output"
+    return _refuse(str(of_the_system(error, what, expected="to be read or written")), given)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

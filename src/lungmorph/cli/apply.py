@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ..space import Grid, Landmarks, Transform, Volume
 
-POINT_SUFFIXES = (".csv", ".json", ".fcsv", ".txt")
 #: An image with at most so many values, all whole and none negative, is taken for a mask or labels.
 MOST_LABELS = 64
 #: Lattice on which an inverse is looked at, mm.
@@ -82,9 +81,11 @@ def apply(
             do="choose another name or pass --overwrite",
         )
     from ..files import read_image, read_transform
+    from ..files.landmarks import POINT_FILES
+    from ..files.replace import file_suffix
 
     mapping = read_transform(transform)
-    if source.suffix.lower() in POINT_SUFFIXES:
+    if file_suffix(source) in POINT_FILES:
         start, end = ("moving", "fixed") if inverse else ("fixed", "moving")
         points = read_points(source, start, like, None, first_index)
         said = _move_points(mapping, points, output, inverse)

@@ -14,13 +14,11 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, print_whole, progress_bar, stdout, table
+from .exit_codes import BAD_INPUT
 
 if TYPE_CHECKING:
     from ..datasets import Dataset
     from ..datasets.check import CaseReport
-
-#: of a verb that did its work and found something wrong with a case
-PROBLEMS = 2
 
 data = typer.Typer(
     name="data",
@@ -51,6 +49,7 @@ Option = Annotated[
         help="What else a kind can be told (docs/datasets.md); may be given several times.",
     ),
 ]
+Cases = Annotated[list[str] | None, typer.Option(help="Only these: ids with commas between them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines, and nothing else.")]
 
 
@@ -94,7 +93,7 @@ def check(
             verdict += f"; {_count(len(dataset.problems), 'problem')} of the dataset as a whole"
         stdout().print(f"[bold]{verdict}[/]")
     if bad or dataset.problems:
-        raise typer.Exit(PROBLEMS)
+        raise typer.Exit(BAD_INPUT)
 
 
 @data.command("convert")
@@ -103,9 +102,7 @@ def convert(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder to write into; finished cases are kept.")
     ],
-    cases: Annotated[
-        list[str] | None, typer.Option(help="Only these: ids with commas between them.")
-    ] = None,
+    cases: Cases = None,
     phases: Annotated[
         Phases, typer.Option(help="All scans, or the pair that is registered.")
     ] = Phases.all,
@@ -124,11 +121,8 @@ def convert(
     dataset = opened(root, kind, pattern, size, spacing, option)
     from ..datasets.convert import convert as converted
 
-    chosen = [
-        name.strip() for several in cases or () for name in several.split(",") if name.strip()
-    ]
     with progress_bar(not as_json) as progress:
-        done = converted(dataset, output, cases=chosen, phases=phases.value, progress=progress)
+        done = converted(dataset, output, cases=ids(cases), phases=phases.value, progress=progress)
     states = [case.state for case in done]
     written, kept, failed = (states.count(s) for s in ("written", "kept", "failed"))
     if as_json:
@@ -148,7 +142,7 @@ def convert(
         counts = f"{written} written, {kept} kept, {failed} failed"
         console.print(f"[bold]{_count(len(done), 'case')}, {counts}[/]: {escape(str(output))}")
     if dataset.problems or any(case.problems or case.state == "failed" for case in done):
-        raise typer.Exit(PROBLEMS)
+        raise typer.Exit(BAD_INPUT)
 
 
 def opened(
@@ -174,6 +168,11 @@ def opened(
     from ..datasets import open_dataset
 
     return open_dataset(root, kind, **options)
+
+
+def ids(several: Sequence[str] | None) -> list[str]:
+    """What was given to ``--cases``, once or several times."""
+    return [name.strip() for part in several or () for name in part.split(",") if name.strip()]
 
 
 def _named(text: str) -> tuple[str, str | bool]:

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from .console import print_json, print_verdict, progress_bar, stdout, table, use_threads
-from .options import MetricsAlone, Overwrite, Threads
-from .register import make_sure_of, rows
+from .options import Levels, MetricsAlone, Overwrite, Threads
+from .register import PresetName, make_sure_of, rows
 
 if TYPE_CHECKING:
     from ..simulate import SimulatedPair
@@ -29,10 +29,8 @@ def demo(
     spacing: Annotated[
         float, typer.Option(min=1.0, max=6.0, help="Voxels of the simulated scans, mm.")
     ] = 2.5,
-    preset: Annotated[str, typer.Option(help="fast, default or accurate.")] = "default",
-    levels: Annotated[
-        int | None, typer.Option(min=0, help="Levels of the network; 0: without it.")
-    ] = None,
+    preset: Annotated[PresetName, typer.Option(help="As in register.")] = PresetName.default,
+    levels: Levels = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: MetricsAlone = False,
@@ -54,7 +52,7 @@ def demo(
         result = registration.register(
             pair.fixed,
             pair.moving,
-            preset=preset,
+            preset=preset.value,
             levels=levels,
             landmarks=(pair.fixed_landmarks, pair.moving_landmarks),
             progress=progress,

@@ -14,15 +14,15 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, print_whole, show_steps, stderr, stdout, use_threads
-from .data import Kind, Option, Pattern, Size, Spacing, opened
-from .options import Verbose
+from .data import Cases, Kind, Option, Pattern, Size, Spacing, ids, opened
+from .exit_codes import BAD_INPUT, INTERRUPTED
+from .options import Device, Levels, Model, Verbose
 from .register import PresetName, check_device
 
 if TYPE_CHECKING:
     from ..datasets import Case, Dataset
     from ..evaluation.run import Progress
 
-FAILED, INTERRUPTED = 2, 130
 FILES = {
     "report.md": "every table, with what it was measured on",
     "results.csv": "one line a case and method",
@@ -59,17 +59,15 @@ def evaluate(
         list[PresetName] | None,
         typer.Option(help="Of LungMorph; may be given several times. default if left out."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Weights: a shipped name or a file.")] = None,
-    levels: Annotated[
-        int | None, typer.Option(min=0, help="Run only the first so many levels; 0: no network.")
-    ] = None,
+    model: Model = None,
+    levels: Levels = None,
     masks: Annotated[
         Masks,
         typer.Option(
             help="auto: LungMorph gets the two scans alone. given: the dataset's masks too."
         ),
     ] = Masks.auto,
-    device: Annotated[str, typer.Option(help="For the network: cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Device = "cpu",
     rival: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,9 +79,7 @@ def evaluate(
         str | None,
         typer.Option(help="Python of the environment that has them; this one if left out."),
     ] = None,
-    cases: Annotated[
-        list[str] | None, typer.Option(help="Only these: ids with commas between them.")
-    ] = None,
+    cases: Cases = None,
     group: Annotated[str | None, typer.Option(help="Only cases of this group.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Only cases of this split: train, validation, test.")
@@ -129,7 +125,7 @@ def evaluate(
     if submission and data.kind != "learn2reg":
         found_kind = f"{dataset}, {data.title}"
         raise InputError("--submission", expected="a dataset of Learn2Reg", found=found_kind)
-    chosen = select(data, _split(cases), group, split)
+    chosen = select(data, ids(cases), group, split)
     presets = [name.value for name in preset or [PresetName.default]]
     tools = [t for name in rival or [] for t in (rivals.NAMES if name == "all" else (name,))]
     picked = methods.lungmorph_methods(
@@ -162,7 +158,7 @@ def evaluate(
     _print_lines("skipped", _by_message([r for r in records if r["status"] == "skipped"]))
     own = {method.name for method in picked if method.own}
     if problems or any(record["method"] in own for record in failed):
-        raise typer.Exit(FAILED)
+        raise typer.Exit(BAD_INPUT)
 
 
 def select(
@@ -193,10 +189,6 @@ def select(
     if not found:
         raise InputError(dataset.root, expected="cases that fit all options", found="none")
     return found
-
-
-def _split(several: Sequence[str] | None) -> list[str]:
-    return [name.strip() for part in several or () for name in part.split(",") if name.strip()]
 
 
 @contextmanager

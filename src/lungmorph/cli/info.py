@@ -10,7 +10,6 @@ import typer
 from ..errors import InputError
 from .console import facts, print_json, stdout, table
 
-TRANSFORM_SUFFIXES = (".h5", ".hdf5", ".hdf", ".tfm", ".mat")
 WEIGHTS_SUFFIX = ".safetensors"
 #: Name of the network that predicts errors.
 ERROR_NETWORK = "error"
@@ -103,18 +102,24 @@ def kind_of(path: str) -> str:
 
 
 def _is_transform(path: Path) -> bool:
-    name = path.name.lower()
-    if name.endswith(TRANSFORM_SUFFIXES):
-        return True
-    if name.endswith(".txt"):
-        with open(path, "rb") as stream:
-            return stream.read(22).startswith(b"#Insight Transform File")
     import SimpleITK as sitk
 
+    from ..files.quiet import itk_name, quiet_itk
+    from ..files.replace import file_suffix
+    from ..files.transforms import TRANSFORM_FILES
+
+    suffix = file_suffix(path)
+    if suffix == ".txt":
+        with open(path, "rb") as stream:
+            return stream.read(22).startswith(b"#Insight Transform File")
+    if suffix in TRANSFORM_FILES:
+        return True
+
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(itk_name(path))
     try:
-        reader.ReadImageInformation()
+        with quiet_itk():
+            reader.ReadImageInformation()
     except RuntimeError:
         return False  # what is wrong with it, reading the image says better
     # colour pictures have three components too, but of whole numbers

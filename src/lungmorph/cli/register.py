@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, print_verdict, progress_bar, show_steps, stdout, table, use_threads
-from .options import MetricsAlone, Overwrite, Threads, Verbose
+from .options import Device, Levels, MetricsAlone, Model, Overwrite, Threads, Verbose
 
 if TYPE_CHECKING:
     from ..space import Landmarks, Volume
@@ -33,8 +33,6 @@ JUDGED = {
     "error_over_2mm.nii.gz": "the probability that it is over 2 mm",
     "quality.json": "checks, regions and verdict, for machines",
 }
-
-
 #: Between the file of a scan and which series or phase of it was taken, in its name.
 SERIES, PHASE = ", series ", ", phase "
 
@@ -77,14 +75,12 @@ def register(
             "fixed_x,...,moving_z in LPS mm, or the option twice, fixed points first."
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Weights: a shipped name or a file.")] = None,
-    levels: Annotated[
-        int | None, typer.Option(min=0, help="Run only the first so many levels; 0: no network.")
-    ] = None,
+    model: Model = None,
+    levels: Levels = None,
     spacing: Annotated[
         float | None, typer.Option(help="Finest spacing that the refinement works at, mm.")
     ] = None,
-    device: Annotated[str, typer.Option(help="For the network: cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Device = "cpu",
     threads: Threads = None,
     series: Annotated[
         str | None, typer.Option(help="Of the fixed DICOM folder: UID, number or description.")

@@ -16,12 +16,11 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from .console import print_json, show_steps, stderr, stdout, table, use_threads
+from .exit_codes import DEFECT
 from .options import Threads, Verbose
 
 if TYPE_CHECKING:
     from ..training import Status, Trained
-
-DIVERGED = 1
 
 
 def train(
@@ -82,9 +81,9 @@ def train(
             )
         except FloatingPointError as error:
             print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(DIVERGED) from error
+            raise SystemExit(DEFECT) from error
     if trained.first:
-        _tell(trained, folder, as_json)
+        _tell(trained, as_json)
     if told.number:
         raise SystemExit(128 + told.number)
 
@@ -128,7 +127,7 @@ def _check(settings: Any, folder: Path, as_json: bool) -> None:
         console.print(f"judged on {count} pairs: {escape(name)}")
 
 
-def _tell(trained: Trained, folder: Path, as_json: bool) -> None:
+def _tell(trained: Trained, as_json: bool) -> None:
     result = trained.result
     found = vars(result.outcome) if result.outcome else None
     if as_json:

@@ -24,6 +24,7 @@ from .dicom_header import (
     slices_of,
     text,
 )
+from .dicom_phases import phases_line
 from .dicom_pixels import read_stack
 from .slices import check_alike, stack_geometry
 from .walk import files_below
@@ -108,7 +109,7 @@ def _located(folder: Path, series: str | None) -> tuple[list[Header], Grid]:
         chosen, headers = _choose(folder, found, series)
     except InputError as error:
         every = [header for _, members in found for header in members]
-        raise (series is None and _is_4d(folder, every)) or error from error
+        raise (series is None and phases_line(folder, every)) or error from error
     if chosen.modality != "CT":
         raise InputError(
             folder, expected="a CT series", found=f"modality {chosen.modality or '(none)'}"
@@ -117,15 +118,8 @@ def _located(folder: Path, series: str | None) -> tuple[list[Header], Grid]:
     try:
         order, grid = stack_geometry(folder, headers)
     except InputError as error:
-        raise _is_4d(folder, headers) or error from error
+        raise phases_line(folder, headers) or error from error
     return [headers[i] for i in order], grid
-
-
-def _is_4d(folder: Path, headers: list[Header]) -> InputError | None:
-    """What to say where one 3D scan was wanted and the slices are phases of a breath."""
-    from .dicom_phases import phases_line
-
-    return phases_line(folder, headers)
 
 
 def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:

@@ -20,7 +20,7 @@ import torch
 from ..errors import InputError
 from ..space import AIR_HU, Grid, Volume
 from .dicom_header import UNREADABLE, Header, path_of
-from .quiet import quiet_itk
+from .quiet import itk_name, quiet_itk
 
 
 def pixel_digest(path: Path) -> str:
@@ -74,7 +74,7 @@ def _decoded(path: Path) -> np.ndarray:
             reader = sitk.ImageFileReader()
             reader.SetImageIO("GDCMImageIO")
             reader.SetOutputPixelType(sitk.sitkFloat32)
-            reader.SetFileName(str(path))
+            reader.SetFileName(itk_name(path))
             values = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         raise _undecodable(path) from error

@@ -14,7 +14,8 @@ from ..space import Grid
 from . import dicom
 from .geometry import PathLike, grid_of
 from .nifti_header import check_nifti_header
-from .quiet import itk_reason, quiet_itk
+from .nrrd_header import check_nrrd_header
+from .quiet import itk_name, itk_reason, quiet_itk
 from .replace import file_suffix
 
 #: Bytes of a voxel in a MetaImage, of the types that have the same everywhere.
@@ -52,7 +53,7 @@ def open_header(path: Path) -> sitk.ImageFileReader:
     try:
         with quiet_itk():
             reader = sitk.ImageFileReader()
-            reader.SetFileName(str(path))
+            reader.SetFileName(itk_name(path))
             reader.ReadImageInformation()
     except RuntimeError as error:
         raise unreadable(path, error) from error
@@ -87,12 +88,15 @@ def check_header(path: Path) -> None:
 
     Raises:
         InputError: as :func:`lungmorph.files.nifti_header.check_nifti_header`; in a MetaImage a negative
-            spacing, or a data file that is not there or too short.
+            spacing, none, or a data file that is not there or too short; as
+            :func:`lungmorph.files.nrrd_header.check_nrrd_header`.
     """
     if file_suffix(path) in (".nii", ".nii.gz"):
         check_nifti_header(path)
     elif file_suffix(path) in (".mha", ".mhd"):
         _check_meta(path)
+    else:
+        check_nrrd_header(path)
 
 
 def check_dimensions(path: Path, size: Sequence[int]) -> None:
@@ -158,12 +162,15 @@ def unreadable(path: Path, error: RuntimeError) -> InputError:
 
 
 def _check_meta(path: Path) -> None:
-    """ITK turns a negative MetaImage spacing into another direction without a word."""
+    """ITK turns a negative MetaImage spacing into another direction, and takes 1 mm for none, without a word."""
     with open(path, "rb") as stream:
         head, _, rest = stream.read(8192).partition(b"ElementDataFile")
-    for line in re.findall(
+    spacings = re.findall(
         r"^Element(?:Spacing|Size)\s*=\s*(.*)$", head.decode("latin-1"), re.MULTILINE
-    ):
+    )
+    if head.startswith((b"ObjectType", b"NDims")) and not spacings:
+        raise InputError(path, expected="a spacing in mm (ElementSpacing)", found="none")
+    for line in spacings:
         if re.search(r"(^|\s)-", line.strip()):
             raise InputError(
                 path,

@@ -17,9 +17,10 @@ from ..space import Grid, Volume
 from . import dicom
 from .geometry import PathLike, describe, grid_of, place_on_grid
 from .headers import check_dimensions, check_header, check_pixels, dicom_place, unreadable
+from .itk_write import replacing_by_itk
 from .nifti_header import check_nifti_data, read_nifti_header
-from .quiet import itk_reason, quiet_itk
-from .replace import file_suffix, replacing
+from .quiet import itk_name, quiet_itk
+from .replace import file_suffix
 
 #: Formats of one file: a header with a separate data file cannot appear whole or not at all.
 WRITABLE = (".nii.gz", ".nii", ".mha", ".nrrd")
@@ -50,9 +51,10 @@ def read_image(path: PathLike, series: str | None = None) -> Volume:
         return _checked(dicom.read_series(*where), path)
     image = read_itk_image(path)
     check_pixels(path, image.GetNumberOfComponentsPerPixel(), image.GetPixelID())
-    values = sitk.GetArrayViewFromImage(image)
     grid = grid_of(image, path)
-    return _checked(Volume(torch.from_numpy(values.astype(np.float32)), grid), path)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        values = sitk.GetArrayViewFromImage(image).astype(np.float32)
+    return _checked(Volume(torch.from_numpy(values), grid), path)
 
 
 def read_mask(path: PathLike, like: Volume | Grid | None = None) -> Volume:
@@ -129,7 +131,7 @@ def read_itk_image(
     try:
         with _unmistakable(path) as name, quiet_itk():
             reader = sitk.ImageFileReader()
-            reader.SetFileName(str(name))
+            reader.SetFileName(itk_name(name))
             reader.ReadImageInformation()
             size = reader.GetSize()
             image = None if squeeze is None else squeeze(reader)
@@ -174,21 +176,19 @@ def _unmistakable(path: Path) -> Iterator[Path]:
 
 
 def write_itk_image(image: sitk.Image, path: PathLike) -> None:
-    """Write a ``SimpleITK.Image``, compressed where the format can, whole or not at all."""
+    """Write a ``SimpleITK.Image``, compressed where the format can, whole or not at all.
+
+    Raises:
+        InputError: a suffix that is not in ``WRITABLE``, or the file cannot be written.
+    """
     if file_suffix(path) not in WRITABLE:
         raise InputError(
             path,
             expected=f"one of {', '.join(WRITABLE)}",
             found=f"the suffix {file_suffix(path) or '(none)'!r}",
         )
-    with replacing(path) as temporary:
-        try:
-            with quiet_itk():
-                sitk.WriteImage(image, str(temporary), file_suffix(path) != ".nii")
-        except RuntimeError as error:
-            raise InputError(
-                path, expected="a file that can be written", found=itk_reason(error)
-            ) from error
+    with replacing_by_itk(path) as temporary:
+        sitk.WriteImage(image, str(temporary), file_suffix(path) != ".nii")
 
 
 # ------------------------------------------------------------------ what can be wrong

@@ -19,7 +19,7 @@ from .replace import file_suffix, replacing
 from .tables import Table, number_of, read_lines, read_table
 from .tables import points as table_points
 
-POINT_FILES = (".csv", ".mrk.json", ".fcsv", ".txt")
+POINT_FILES = (".csv", ".mrk.json", ".json", ".fcsv", ".txt")
 _PAIR = tuple(f"{frame}_{axis}" for frame in ("fixed", "moving") for axis in "xyz")
 
 

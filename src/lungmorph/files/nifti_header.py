@@ -19,6 +19,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..space.grid import Float
+from .nifti_forms import apart, quaternion_form
+from .replace import file_suffix
 
 _log = logging.getLogger(__name__)
 _HEAD_BYTES = 540
@@ -26,6 +28,8 @@ _CHUNK = 1 << 22
 
 _FLOAT32, _FLOAT64 = 16, 64
 
+#: Distance of the two places that a header gives an image, mm, that is more than rounding.
+FORMS_APART_MM = 0.1
 #: Intent code of displacements, RAS mm (DISPVECT).
 DISPLACEMENT_INTENT = 1006
 #: Intent codes of FSL's own fields and coefficients.
@@ -34,7 +38,7 @@ FSL_INTENTS = range(2001, 2019)
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """The fields that are checked; ``sform`` is 3x4, RAS mm."""
+    """The fields that are checked; ``qform`` and ``sform`` are 3x4, from indices to RAS mm."""
 
     byte_order: str
     shape: tuple[int, ...]
@@ -48,6 +52,7 @@ class NiftiHeader:
     intent_name: str
     qform_code: int
     sform_code: int
+    qform: Float
     sform: Float
 
     @property
@@ -75,16 +80,21 @@ def read_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
     """Read the header of ``.nii`` or ``.nii.gz``.
 
     Raises:
-        InputError: no NIfTI header, fewer bytes than one, or NIfTI-2 (which ITK does not read).
+        InputError: no NIfTI header, fewer bytes than one, NIfTI-2 (which ITK does not read), or an ANALYZE
+            header, which does not say where the image lies; a compressed file that is called ``.nii``.
     """
     try:
+        if file_suffix(path) == ".nii" and _is_gzip(path):
+            raise InputError(
+                path, expected="a NIfTI file", found="a compressed one", do="rename it to .nii.gz"
+            )
         with _opened(path) as stream:
             head = stream.read(_HEAD_BYTES)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(path, expected="a whole NIfTI file", found=_why(error)) from error
     for order in "<>":
         if len(head) >= 348 and struct.unpack_from(f"{order}i", head)[0] == 348:
-            return _nifti_1(head, order)
+            return _nifti_1(path, head, order)
         if len(head) >= 540 and struct.unpack_from(f"{order}i", head)[0] == 540:
             raise InputError(path, expected="NIfTI-1", found="NIfTI-2", do="convert it")
     raise InputError(
@@ -114,6 +124,15 @@ def check_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
         _check_sform(path, header)
     elif header.qform_code <= 0:
         _log.warning("%s has neither qform nor sform: its orientation is unknown", path)
+    if header.sform_code > 0 and header.qform_code > 0 and len(header.shape) >= 3:
+        far = apart(header.qform, header.sform, header.shape)
+        if far > FORMS_APART_MM:
+            _log.warning(
+                "%s: its qform and its sform put it up to %.3g mm apart; it lies where ITK and 3D Slicer read it,"
+                " and elsewhere in programs that take the other",
+                path,
+                far,
+            )
     return header
 
 
@@ -186,7 +205,15 @@ def check_nifti_data(path: str | os.PathLike[str]) -> None:
         )
 
 
-def _nifti_1(head: bytes, order: str) -> NiftiHeader:
+def _nifti_1(path: str | os.PathLike[str], head: bytes, order: str) -> NiftiHeader:
+    offset = struct.unpack_from(f"{order}f", head, 108)[0]
+    if head[344:347] not in (b"n+1", b"ni1") or not 0 <= offset < 1e9:
+        raise InputError(
+            path,
+            expected="a NIfTI-1 header",
+            found="ANALYZE's, or a damaged one",
+            do="convert it to NIfTI",
+        )
     dim = struct.unpack_from(f"{order}8h", head, 40)
     qform_code, sform_code = struct.unpack_from(f"{order}2h", head, 252)
     return NiftiHeader(
@@ -195,13 +222,16 @@ def _nifti_1(head: bytes, order: str) -> NiftiHeader:
         spacing=struct.unpack_from(f"{order}7f", head, 80),
         datatype=struct.unpack_from(f"{order}h", head, 70)[0],
         bits=struct.unpack_from(f"{order}h", head, 72)[0],
-        offset=struct.unpack_from(f"{order}f", head, 108)[0],
+        offset=offset,
         slope=struct.unpack_from(f"{order}f", head, 112)[0],
         intercept=struct.unpack_from(f"{order}f", head, 116)[0],
         intent=struct.unpack_from(f"{order}h", head, 68)[0],
         intent_name=_text(head[328:344]),
         qform_code=qform_code,
         sform_code=sform_code,
+        qform=quaternion_form(
+            struct.unpack_from(f"{order}6f", head, 256), struct.unpack_from(f"{order}4f", head, 76)
+        ),
         sform=np.array(struct.unpack_from(f"{order}12f", head, 280)).reshape(3, 4),
     )
 

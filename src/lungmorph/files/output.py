@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import NO_ROOM, InputError, of_the_system
+from .quiet import itk_name
 
 #: Every result folder of LungMorph contains one of these.
 RESULT_MARKS = ("metrics.json", "quality.json")
@@ -24,23 +25,40 @@ def output_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iter
     contains one of ``RESULT_MARKS``).
 
     Raises:
-        InputError: on entry, when ``path`` exists (and may not be overwritten), or cannot be made.
+        InputError: on entry, when ``path`` exists (and may not be overwritten), cannot be made, or has a
+            name that ITK cannot take; later,
+            when something in it cannot be written (a full disk, a folder that was made read-only).
     """
     target = Path(path).resolve()
+    itk_name(target)  # most of what is written goes through ITK
     _check_target(target, overwrite)
     made = _make_parents(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
-        try:
+        with _named(temporary, target):
             temporary.mkdir()
-        except OSError as error:
-            raise _cannot_write(target, error) from error
-        yield temporary
-        _put_in_place(temporary, target, overwrite)
+            yield temporary
+            _put_in_place(temporary, target, overwrite)
     except BaseException:  # also an interruption: nothing half-written stays
         shutil.rmtree(temporary, ignore_errors=True)
         for folder in made:
             _remove_if_empty(folder)
+        raise
+
+
+@contextmanager
+def _named(temporary: Path, target: Path) -> Iterator[None]:
+    """Tell what cannot be written by the name that it was to have."""
+    try:
+        yield
+    except InputError as error:
+        if not error.what.startswith(f"{temporary}{os.sep}"):
+            raise
+        name = error.what.replace(str(temporary), str(target), 1)
+        raise InputError(name, expected=error.expected, found=error.found, do=error.do) from error
+    except OSError as error:
+        if _is_of_writing(error, temporary):
+            raise _cannot_write(target, error) from error
         raise
 
 
@@ -75,6 +93,8 @@ def _make_parents(folder: Path) -> list[Path]:
         for level in reversed(missing):
             level.mkdir()
     except OSError as error:
+        for level in missing:
+            _remove_if_empty(level)
         raise _cannot_write(missing[0], error) from error
     return missing
 
@@ -99,5 +119,14 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
+def _is_of_writing(error: OSError, temporary: Path) -> bool:
+    """Whether an error that came out of the block is about its folder, not about what was read for it."""
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    # where no name is given, it came from an open file
+    return any(name.startswith(str(temporary)) for name in names) or (
+        not names and error.errno in NO_ROOM
+    )
+
+
 def _cannot_write(target: Path, error: OSError) -> InputError:
-    return InputError(target, expected="a place to write to", found=error.strerror or str(error))
+    return of_the_system(error, target, expected="a place to write to")

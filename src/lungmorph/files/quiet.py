@@ -1,4 +1,4 @@
-"""Keep ITK and the libraries below it from writing on the user's terminal."""
+"""How ITK is called: without its writing on the user's terminal, and with names that it can take."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import SimpleITK as sitk
+
+from ..errors import InputError
 
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -40,6 +42,24 @@ def quiet_itk() -> Iterator[None]:
             os.close(kept)
             os.close(nowhere)
             sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def itk_name(path: str | os.PathLike[str]) -> str:
+    """A path as ITK takes it.
+
+    Raises:
+        InputError: a name with bytes that are no UTF-8, as old archives unpack them: given one, SimpleITK
+            ends the whole process.
+    """
+    name = os.fspath(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="backslashreplace").decode()
+        raise InputError(
+            shown, expected="a name in UTF-8", found="one in another encoding", do="rename it"
+        ) from error
+    return name
 
 
 def itk_reason(error: Exception) -> str:

@@ -20,9 +20,10 @@ from .bspline import sampled_bspline
 from .geometry import PathLike, grid_of, place_on_grid
 from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
+from .itk_write import replacing_by_itk
 from .nifti_header import DISPLACEMENT_INTENT, FSL_INTENTS, read_nifti_header
-from .quiet import itk_reason, quiet_itk
-from .replace import file_suffix, replacing
+from .quiet import itk_name, itk_reason, quiet_itk
+from .replace import file_suffix
 from .transform_text import check_whole_text, foreign_text
 
 TEXT_FILES = (".tfm", ".txt")
@@ -59,7 +60,7 @@ def read_transform(path: PathLike) -> Transform:
         )
     try:
         with quiet_itk():
-            read = sitk.ReadTransform(str(path))
+            read = sitk.ReadTransform(itk_name(path))
     except (RuntimeError, KeyError) as error:
         reason = f"a truncated, damaged or foreign one ({itk_reason(error)})"
         known = foreign_text(path) if suffix in (*TEXT_FILES, ".mat") else None
@@ -104,14 +105,8 @@ def write_transform(transform: Transform, path: PathLike, grid: Grid | None = No
             found=f"the suffix {suffix or '(none)'!r}",
         )
     made = to_itk(transform)
-    with replacing(path) as temporary:
-        try:
-            with quiet_itk():
-                sitk.WriteTransform(made, str(temporary))
-        except RuntimeError as error:
-            raise InputError(
-                path, expected="a file that can be written", found=itk_reason(error)
-            ) from error
+    with replacing_by_itk(path) as temporary:
+        sitk.WriteTransform(made, str(temporary))
 
 
 def to_itk(transform: Transform) -> sitk.Transform:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..ops import sample
+from ..ops import half_widths, sample
 from .masking import masked_mean
 
 
@@ -54,8 +54,7 @@ def landmark_distance(
     Returns:
         (N,), mm: the landmark distance error where ``smooth`` is 0.
     """
-    depth, height, width = predicted.shape[2:]
-    half = predicted.new_tensor([max(n - 1, 1) / 2 for n in (width, height, depth)])
+    half = half_widths(tuple(predicted.shape[2:]), predicted)
     points = (fixed_points.to(predicted) / half - 1)[None, None, None]
     moved = sample(predicted, points)[0, :, 0, 0].T
     step = predicted.new_tensor(spacing)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def local_correlation(fixed: Tensor, moving: Tensor, radius: int) -> Tensor:
+def correlation_volume(fixed: Tensor, moving: Tensor, radius: int) -> Tensor:
     """Mean over the channels of fixed(p) * moving(p + d), for every shift d of the cube.
 
     Args:
@@ -59,7 +59,7 @@ class CorrelationMatch(nn.Module):
 
     def forward(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, C, D, H, W) of both -> (B, features, D, H, W) and a shift (B, 3, D, H, W) in voxels."""
-        correlation = local_correlation(_standardized(fixed), _standardized(moving), self.radius)
+        correlation = correlation_volume(_standardized(fixed), _standardized(moving), self.radius)
         weights = torch.softmax(self.sharpness * correlation, dim=1)
         shift = torch.einsum("sn,bnzyx->bszyx", self.cube, weights)
         return self.mix(correlation), shift

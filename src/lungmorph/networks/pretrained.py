@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..files import replacing
 from .build import RegistrationNetwork, build
 from .config import ModelConfig, config_from_json
 
@@ -47,8 +48,10 @@ def save_model(
         card: what it was trained on, how good it is, its licence: anything that is JSON.
         path: of the file; its folder exists.
         dtype: ``torch.float16`` halves the file.
+
+    Raises:
+        InputError: no such folder, or nothing can be written.
     """
-    path = Path(path)
     tensors = {
         name: tensor.detach().to("cpu", dtype).contiguous()
         for name, tensor in model.state_dict().items()
@@ -59,13 +62,8 @@ def save_model(
         "card": json.dumps(dict(card)),
         "sha256": _checksum(tensors),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, temporary, metadata=metadata)
-        temporary.chmod(0o644)  # safetensors keeps its files to the owner
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def load_model(

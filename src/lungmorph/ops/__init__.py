@@ -6,7 +6,7 @@ function says millimetres; mapping p -> p + u(p); ``align_corners=True``.
 
 from .jacobian import determinant_below, jacobian_determinant, smallest_determinant
 from .local import box_mean, dilated, eroded, gaussian, normalize_locally
-from .sample import identity_points, sample, to_normalized
+from .sample import half_widths, identity_points, sample, to_normalized
 from .unfold import unfold
 from .warp import compose, integrate, invert, length, warp
 
@@ -17,6 +17,7 @@ __all__ = [
     "dilated",
     "eroded",
     "gaussian",
+    "half_widths",
     "identity_points",
     "integrate",
     "invert",

@@ -8,6 +8,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from .warp import squared_length
+
 
 def jacobian_determinant(displacement: Tensor, spacing: tuple[float, float, float]) -> Tensor:
     """det(I + du/dx) of the whole mapping, central differences, one-sided at the border.
@@ -43,7 +45,7 @@ def determinant_below(
     determinants are computed only where the gradient G is long.
     """
     sides = [_sides(displacement, axis, step) for axis, step in enumerate(spacing)]
-    longest = sum(torch.maximum(_squared(a), _squared(b)) for a, b in sides)
+    longest = sum(torch.maximum(squared_length(a), squared_length(b)) for a, b in sides)
     assert isinstance(longest, Tensor)
     below = longest > (1 - least ** (1 / 3)) ** 2
     item, _, k, j, i = below.nonzero().unbind(dim=1)
@@ -73,12 +75,6 @@ def _smallest(sides: Sequence[tuple[Tensor, ...]]) -> Tensor:
         smallest = det if smallest is None else torch.minimum(smallest, det)
     assert smallest is not None
     return smallest
-
-
-def _squared(vectors: Tensor) -> Tensor:
-    """Squared length, (B, 3, D, H, W) -> (B, 1, D, H, W)."""
-    x, y, z = vectors.unbind(dim=1)
-    return torch.addcmul(torch.addcmul(x * x, y, y), z, z)[:, None]
 
 
 def _gradients(displacement: Tensor, spacing: tuple[float, float, float]) -> list[Tensor]:

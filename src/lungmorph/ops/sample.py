@@ -67,6 +67,10 @@ def to_normalized(displacement: Tensor, shape: tuple[int, int, int] | None = Non
     Args:
         shape: (D, H, W) of the image that will be sampled; the displacement's own by default.
     """
-    depth, height, width = shape or tuple(displacement.shape[2:])
-    half = displacement.new_tensor([max(n - 1, 1) / 2 for n in (width, height, depth)])
+    half = half_widths(shape or tuple(displacement.shape[2:]), displacement)
     return displacement.movedim(1, -1) / half
+
+
+def half_widths(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Voxels to one unit of the [-1, 1] frame of an image (D, H, W): (3,), along (x, y, z)."""
+    return like.new_tensor([max(n - 1, 1) / 2 for n in reversed(shape)])

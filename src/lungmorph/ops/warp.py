@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .sample import identity_points, sample, to_normalized
+from .sample import half_widths, identity_points, sample, to_normalized
 
 
 def warp(
@@ -56,8 +56,13 @@ def length(displacement: Tensor) -> Tensor:
 
     On the CPU five times as fast as ``torch.linalg.vector_norm`` over so short an axis.
     """
+    return squared_length(displacement).sqrt_()
+
+
+def squared_length(displacement: Tensor) -> Tensor:
+    """The square of :func:`length`, (B, 3, D, H, W) -> (B, 1, D, H, W)."""
     x, y, z = displacement.unbind(dim=1)
-    return torch.addcmul(torch.addcmul(x * x, y, y), z, z).sqrt_()[:, None]
+    return torch.addcmul(torch.addcmul(x * x, y, y), z, z)[:, None]
 
 
 def invert(
@@ -86,7 +91,7 @@ def _inverted(field: Tensor, iterations: int, tolerance: float) -> tuple[Tensor,
     """:func:`invert` of one field (3, D, H, W). Points that are done are not looked at again."""
     shape = (field.shape[1], field.shape[2], field.shape[3])
     home = identity_points(shape, field).reshape(-1, 3)
-    half = field.new_tensor([max(n - 1, 1) / 2 for n in shape[::-1]])
+    half = half_widths(shape, field)
 
     def missed(at: Tensor, inverse: Tensor) -> Tensor:
         points = at + inverse.T / half

@@ -9,6 +9,7 @@ twelve parameters. It looks at the lung masks and, weighed equally, at the smoot
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -130,7 +131,13 @@ def _coarse(ct: Volume, lungs: Volume) -> tuple[Array, Array, Array, Grid]:
     return hu.numpy() * seen.numpy(), seen.numpy().astype(float), lung.numpy(), grid
 
 
-def _masked_correlation(a: Array, a_seen: Array, b: Array, b_seen: Array, correlate) -> Array:  # type: ignore[no-untyped-def]
+def _masked_correlation(
+    a: Array,
+    a_seen: Array,
+    b: Array,
+    b_seen: Array,
+    correlate: Callable[[Array, Array], Array],
+) -> Array:
     """Normalised correlation over what both show, for every shift (Padfield 2012)."""
     n = np.maximum(correlate(a_seen, b_seen), 1.0)
     a_sum, b_sum = correlate(a * a_seen, b_seen), correlate(a_seen, b * b_seen)
@@ -172,40 +179,58 @@ class _Side:
         self.region = (near & seen).nonzero()[:: max(1, int((near & seen).sum()) // FIT_POINTS)]
 
 
+#: Which of the twelve parameters of :class:`_Fit` are free, and most steps: translation, then scale, then affine.
+_STAGES = (([0, 1, 2], 12), ([0, 1, 2, 3, 7, 11], 10), (list(range(12)), 20))
+
+
 def _fit(fixed: _Side, moving: _Side, shift: Array) -> tuple[Affine, float, float]:
-    """Damped Gauss-Newton from a shift: translation, then scale, then affine."""
-    k, j, i = fixed.region.unbind(dim=1)
-    points = torch.as_tensor(fixed.grid.to_world(torch.stack([i, j, k], dim=1).numpy()))
-    target = fixed.features[:, k, j, i].double()
-    middle = points.mean(dim=0)
-    arms = (points - middle) / 100.0  # decimetres: parameters of comparable size
-    stacked = torch.cat([moving.features, moving.gradients.flatten(0, 1), moving.seen])
-    # parameters: t (3), then L - I row by row (9), scaled by the decimetre
+    """From a shift in mm to the affine map, what it costs, and the overlap (Dice) of the lungs."""
+    problem = _Fit(fixed, moving)
     parameters = np.zeros(12)
     parameters[:3] = shift
-    scale_only = [0, 1, 2, 3, 7, 11]
-    damping = 1e-3
+    cost = float("inf")
+    for free, steps in _STAGES:
+        found = problem.descend(parameters, free, steps)
+        if found is None:  # shifted to where nothing is seen
+            return Affine.identity(), float("inf"), 0.0
+        parameters, cost = found
+    return problem.affine(parameters), cost, problem.overlap(parameters)
 
-    def evaluate(p: Array) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        matrix = torch.as_tensor(p[3:].reshape(3, 3))
-        mapped = points + torch.as_tensor(p[:3]) + arms @ matrix.T
-        values = sample_world(stacked, moving.grid, mapped[None, None], fill=0.0)[:, 0, 0]
+
+class _Fit:
+    """Damped Gauss-Newton on twelve parameters: t in mm (3), then L - I row by row (9), times a decimetre.
+
+    So scaled, parameters are of comparable size. T(x) = L (x - middle) + middle + t.
+    """
+
+    def __init__(self, fixed: _Side, moving: _Side) -> None:
+        k, j, i = fixed.region.unbind(dim=1)
+        self.points = torch.as_tensor(fixed.grid.to_world(torch.stack([i, j, k], dim=1).numpy()))
+        self.target = fixed.features[:, k, j, i].double()
+        self.middle = self.points.mean(dim=0)
+        self.arms = (self.points - self.middle) / 100.0
+        self.stacked = torch.cat([moving.features, moving.gradients.flatten(0, 1), moving.seen])
+        self.grid = moving.grid
+
+    def _look(self, parameters: Array) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of the N points: residuals (2, N), their gradients (2, 3, N), weight (N,), moving lung (N,)."""
+        matrix = torch.as_tensor(parameters[3:].reshape(3, 3))
+        mapped = self.points + torch.as_tensor(parameters[:3]) + self.arms @ matrix.T
+        values = sample_world(self.stacked, self.grid, mapped[None, None], fill=0.0)[:, 0, 0]
         weight = values[8]
-        residual = (values[:2] - target) * weight
+        residual = (values[:2] - self.target) * weight
         return residual, values[2:8].reshape(2, 3, -1), weight, values[1]
 
-    def cost_of(residual: Tensor, weight: Tensor) -> float:
-        shown = float(weight.mean())
-        return float((residual**2).sum() / weight.sum().clamp_min(1)) / max(shown, 0.05) ** 0.5
-
-    for free, iterations in ((list(range(3)), 12), (scale_only, 10), (list(range(12)), 20)):
-        residual, gradient, weight, _ = evaluate(parameters)
-        cost = cost_of(residual, weight)
-        for _ in range(iterations):
+    def descend(self, parameters: Array, free: list[int], steps: int) -> tuple[Array, float] | None:
+        """The parameters after so many steps at most along the free ones, and their cost; None where nothing is seen."""
+        damping = 1e-3
+        residual, gradient, weight, _ = self._look(parameters)
+        cost = _cost(residual, weight)
+        for _ in range(steps):
             rows = torch.cat(
                 [
                     gradient * weight,
-                    (gradient[:, :, None] * weight * arms.T[None, None]).flatten(1, 2),
+                    (gradient[:, :, None] * weight * self.arms.T[None, None]).flatten(1, 2),
                 ],
                 dim=1,
             )[:, free]
@@ -214,13 +239,13 @@ def _fit(fixed: _Side, moving: _Side, shift: Array) -> tuple[Affine, float, floa
             normal += damping * np.diag(np.diag(normal)) + 1e-6 * np.trace(normal) * np.eye(
                 len(free)
             )
-            if not np.trace(normal) > 0:  # shifted to where nothing is seen
-                return Affine.identity(), float("inf"), 0.0
+            if not np.trace(normal) > 0:
+                return None
             step = np.zeros(12)
             step[free] = np.linalg.solve(normal, -right)
             trial = parameters + step
-            new = evaluate(trial)
-            new_cost = cost_of(new[0], new[2])
+            new = self._look(trial)
+            new_cost = _cost(new[0], new[2])
             if new_cost < cost:
                 done = cost - new_cost < 1e-4 * cost
                 parameters, cost = trial, new_cost
@@ -232,11 +257,22 @@ def _fit(fixed: _Side, moving: _Side, shift: Array) -> tuple[Affine, float, floa
                 damping *= 10
                 if damping > 1e3:
                     break
-        damping = 1e-3
-    linear = np.eye(3) + parameters[3:].reshape(3, 3) / 100.0
-    center = middle.numpy()
-    affine = Affine.from_parts(linear, center + parameters[:3] - linear @ center)
-    _, _, weight, lung = evaluate(parameters)
-    both = float((torch.minimum(lung, target[1]) * weight).sum())
-    overlap = 2 * both / max(float(((lung + target[1]) * weight).sum()), 1e-9)
-    return affine, cost, overlap
+        return parameters, cost
+
+    def affine(self, parameters: Array) -> Affine:
+        """The map, LPS mm."""
+        linear = np.eye(3) + parameters[3:].reshape(3, 3) / 100.0
+        center = self.middle.numpy()
+        return Affine.from_parts(linear, center + parameters[:3] - linear @ center)
+
+    def overlap(self, parameters: Array) -> float:
+        """Dice of the soft lung masks, over what the moving scan shows."""
+        _, _, weight, lung = self._look(parameters)
+        both = float((torch.minimum(lung, self.target[1]) * weight).sum())
+        return 2 * both / max(float(((lung + self.target[1]) * weight).sum()), 1e-9)
+
+
+def _cost(residual: Tensor, weight: Tensor) -> float:
+    """Mean square residual of what is seen, dearer the less that is."""
+    shown = float(weight.mean())
+    return float((residual**2).sum() / weight.sum().clamp_min(1)) / max(shown, 0.05) ** 0.5

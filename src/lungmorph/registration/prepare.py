@@ -16,6 +16,8 @@ from .lungs import lung_mask
 
 #: Paddings outside the scanner's field of view (-2000, -3024, ...) are read as air.
 LOWEST_HU = -1024.0
+#: No metal is as bright on any scale of HU; one such voxel, interpolated, makes NaN of its neighbours.
+HIGHEST_HU = 1e5
 MARGIN_MM = 15.0
 
 
@@ -78,11 +80,12 @@ def clean_hu(image: Volume, name: object) -> Volume:
     """The image as float32 with paddings raised to air, once it has shown that it is CT in HU.
 
     Raises:
-        InputError: NaN or infinity; values that are not HU (8-bit, offset by 1024, MR, a mask).
+        InputError: NaN or infinity; values that are not HU (8-bit, offset by 1024, MR, a mask, or beyond
+            any HU).
     """
     data = image.data.float()
     if not bool(torch.isfinite(data).all()):
-        bad = int((~torch.isfinite(data)).sum())
+        bad = data.numel() - int(torch.isfinite(data).sum())
         raise InputError(
             name,
             expected="finite HU",
@@ -104,8 +107,14 @@ def clean_hu(image: Volume, name: object) -> Volume:
         else:
             hint = "rescale it to HU"
         raise InputError(name, expected=expected, found=found, do=hint)
-    tissue = float(((data > -200) & (data < 300)).float().mean())
-    air = float((data < -500).float().mean())
+    if high > HIGHEST_HU:
+        raise InputError(
+            name,
+            expected=expected,
+            found=found,
+            do=f"{int((data > HIGHEST_HU).sum())} voxels are above {HIGHEST_HU:g}: replace them",
+        )
+    tissue, air = _share((data > -200) & (data < 300)), _share(data < -500)
     if tissue < 0.01 or air < 0.01:
         raise InputError(
             name,
@@ -118,9 +127,12 @@ def clean_hu(image: Volume, name: object) -> Volume:
 
 def _looks_like_stored_values(data: torch.Tensor) -> bool:
     """Whether much lies near 1024, where water would be, and much near air."""
-    water = float(((data > 850) & (data < 1300)).float().mean())
-    air = float((data < 500).float().mean())
-    return water > 0.05 and air > 0.05
+    return _share((data > 850) & (data < 1300)) > 0.05 and _share(data < 500) > 0.05
+
+
+def _share(mask: torch.Tensor) -> float:
+    """How much of a bool tensor is True, 0 to 1; counted, for a mean would copy a whole scan as floats."""
+    return int(torch.count_nonzero(mask)) / mask.numel()
 
 
 def lung_bounds(lungs: Volume) -> tuple[Float, Float]:

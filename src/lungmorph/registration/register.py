@@ -11,11 +11,14 @@ from pathlib import Path
 
 import torch
 
+from .. import __version__
 from ..errors import InputError
+from ..files import read_image, read_mask
 from ..networks import DEFAULT_NAME, ModelConfig, RegistrationNetwork, load_model
 from ..ops import unfold
 from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
 from ..space.sampling import world_points
+from .coarse import predict
 from .displacement import Displacement, mean_of, nothing, sampled
 from .memory import fit_to_memory
 from .prealign import prealign
@@ -69,7 +72,7 @@ def register(
     Raises:
         InputError: something about the input, told in one line.
     """
-    settings = _settings(preset, spacing)
+    work = _preset(preset, spacing)
     network, config = (None, None) if levels == 0 else _network(model)
     clock = _Clock(progress)
 
@@ -85,23 +88,16 @@ def register(
     with clock.step("prealign"):
         affine = prealign(pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs, called)
 
-    answer: Displacement | None = None
-    coarse: Displacement | None = None
     if spacing is None:
-        settings = settings.resolved_by(pair.fixed.grid.spacing, pair.moving.grid.spacing)
-    settings, levels, network_mm = fit_to_memory(
-        settings,
-        pair.fixed.grid,
-        pair.moving.grid,
-        pair.region,
-        config,
-        levels,
-        spacing is not None and not or_coarser,
+        work = work.resolved_by(pair.fixed.grid.spacing, pair.moving.grid.spacing)
+    insist = spacing is not None and not or_coarser
+    work, levels, network_mm = fit_to_memory(
+        work, pair.fixed.grid, pair.moving.grid, pair.region, config, levels, insist
     )
+
+    answer: Displacement | None = None
     if network is not None and config is not None:
         with clock.step("network"):
-            from .coarse import predict
-
             v, grid = predict(
                 network, config, pair.fixed, pair.moving, affine, pair.region,
                 levels=levels, spacing=network_mm, device=device,
@@ -109,23 +105,10 @@ def register(
             answer = sampled(v, grid)
 
     with clock.step("refine"):
-        displacement = answer or nothing
-        if settings.scales:
-            guesses = _guesses(settings, pair, affine, answer)
-            clock.plan(settings, len(guesses))
-            displacement = best_start(pair, affine, settings.coarse, guesses, clock.within)
-        if settings.fine:
-            found = [
-                _refined(_shifted(pair, n, settings), affine, settings, displacement, clock.within)
-                for n in range(settings.lattices)
-            ]
-            displacement = mean_of([fine for fine, _ in found])
-            coarse = found[0][1]
+        displacement, coarse = _refined(pair, affine, work, answer, clock)
 
     with clock.step("finish"):
-        transform, mended = _finish(pair.fixed.grid, affine, displacement, settings.field_mm)
-
-    from .. import __version__
+        transform, mended = _finish(pair.fixed.grid, affine, displacement, work.field_mm)
 
     return Registration(
         fixed=pair.fixed,
@@ -134,7 +117,7 @@ def register(
         moving_lungs=pair.moving_lungs,
         transform=transform,
         prealigned=affine,
-        coarse=coarse and (lambda: _finish(pair.fixed.grid, affine, coarse, settings.field_mm)[0]),
+        coarse=coarse and (lambda: _finish(pair.fixed.grid, affine, coarse, work.field_mm)[0]),
         settings={
             "lungmorph": __version__,
             "torch": torch.__version__,
@@ -144,8 +127,8 @@ def register(
             "model": None if network is None else str(model or DEFAULT_NAME),
             "levels": levels,
             "network_mm": network_mm,
-            "finest_mm": settings.scales[-1].spacing if settings.scales else None,
-            "field_mm": settings.field_mm,
+            "finest_mm": work.scales[-1].spacing if work.scales else None,
+            "field_mm": work.field_mm,
             "device": device,
             "unfolded_voxels": mended,
         },
@@ -154,12 +137,30 @@ def register(
     )
 
 
+def _refined(
+    pair: Prepared, affine: Affine, work: Preset, answer: Displacement | None, clock: _Clock
+) -> tuple[Displacement, Displacement | None]:
+    """What the refinement makes of the network's answer, and what it had at ``CHECK_MM``, if it came by there."""
+    if not work.scales:
+        return answer or nothing, None
+    guesses = _guesses(pair, affine, work, answer)
+    clock.plan(work, len(guesses))
+    start = best_start(pair, affine, work.coarse, guesses, clock.within)
+    if not work.fine:
+        return start, None
+    found = [
+        _through_fine_scales(_shifted(pair, n, work), affine, work, start, clock.within)
+        for n in range(work.lattices)
+    ]
+    return mean_of([fine for fine, _ in found]), found[0][1]
+
+
 def _guesses(
-    settings: Preset, pair: Prepared, affine: Affine, answer: Displacement | None
+    pair: Prepared, affine: Affine, work: Preset, answer: Displacement | None
 ) -> dict[str, Displacement]:
-    """What the preset begins with, by name; without a network's answer there is nothing to begin with from it."""
+    """What the preset begins with, by name; without a network there is no answer to begin with."""
     made: dict[str, Displacement] = {}
-    for name in settings.starts:
+    for name in work.starts:
         if name == "search":
             made[name] = sampled(*search(pair, affine, answer or nothing))
         elif name == "pre-alignment":
@@ -169,14 +170,14 @@ def _guesses(
     return made or {"pre-alignment": nothing}
 
 
-def _refined(
-    pair: Prepared, affine: Affine, settings: Preset, start: Displacement, progress: Step
+def _through_fine_scales(
+    pair: Prepared, affine: Affine, work: Preset, start: Displacement, progress: Step
 ) -> tuple[Displacement, Displacement | None]:
     """What the fine scales find, and what those down to ``CHECK_MM`` do, if one is at it."""
-    down_to = [n for n, scale in enumerate(settings.fine) if scale.spacing == CHECK_MM]
+    down_to = [n for n, scale in enumerate(work.fine) if scale.spacing == CHECK_MM]
     if not down_to:
-        return refine(pair, affine, settings.fine, start, progress).on, None
-    first, rest = settings.fine[: down_to[0] + 1], settings.fine[down_to[0] + 1 :]
+        return refine(pair, affine, work.fine, start, progress).on, None
+    first, rest = work.fine[: down_to[0] + 1], work.fine[down_to[0] + 1 :]
     coarse = refine(pair, affine, first, start, progress).on
     return refine(pair, affine, rest, coarse, progress).on if rest else coarse, coarse
 
@@ -198,15 +199,15 @@ def _network(model: str | Path | None) -> tuple[RegistrationNetwork, ModelConfig
     return network, config
 
 
-def _shifted(pair: Prepared, lattice: int, settings: Preset) -> Prepared:
+def _shifted(pair: Prepared, lattice: int, work: Preset) -> Prepared:
     """The pair with its box moved so that the control points lie between those of the other lattices."""
-    by = settings.scales[-1].control * lattice / settings.lattices
+    by = work.scales[-1].control * lattice / work.lattices
     x, y, z = pair.region.origin
     moved = replace(pair.region, origin=(x + by, y + by, z + by))
     return replace(pair, region=moved)
 
 
-def _settings(preset: str, spacing: float | None) -> Preset:
+def _preset(preset: str, spacing: float | None) -> Preset:
     if preset not in PRESETS:
         raise InputError("preset", expected=f"one of {', '.join(PRESETS)}", found=repr(preset))
     chosen = PRESETS[preset]
@@ -231,16 +232,12 @@ def _name(image: Volume | str | Path, otherwise: str) -> object:
 def _image(image: Volume | str | Path) -> Volume:
     if isinstance(image, Volume):
         return image
-    from ..files import read_image
-
     return read_image(image)
 
 
 def _mask(mask: Volume | str | Path | None, like: Volume) -> Volume | None:
     if mask is None or isinstance(mask, Volume):
         return mask
-    from ..files import read_mask
-
     return read_mask(mask, like)
 
 

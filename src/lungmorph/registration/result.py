@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..files import output_folder, write_image, write_landmark_pairs, write_transform
 from ..measures import correlation, dice, folding, landmark_error
 from ..space import AIR_HU, Affine, DisplacementField, Grid, Landmarks, Volume
 
@@ -139,7 +140,7 @@ class Registration:
         Raises:
             InputError: the folder exists and ``overwrite`` is False.
         """
-        from ..files import output_folder, write_image, write_landmark_pairs, write_transform
+        # the one import upwards: pages are made of results, and a result saves itself with its page
         from ..report.of_registration import write_quality
         from ..report.overview import draw
 

@@ -27,6 +27,13 @@ class PointMap(Protocol):
         ...
 
 
+class _Stay:
+    """Every point where it is."""
+
+    def map_points(self, points: Tensor) -> Tensor:
+        return points
+
+
 @dataclass(frozen=True)
 class Volume:
     """A 3D scalar image: ``data`` (D, H, W) = (z, y, x) on ``grid``.
@@ -53,17 +60,17 @@ class Volume:
 
     def points(self, count: int) -> Float:
         """About ``count`` world points (N, 3), LPS mm, evenly over the voxels above 0."""
-        index = np.argwhere(self.data.numpy() > 0)[:, ::-1]
-        return self.grid.to_world(index[:: max(1, len(index) // count)])
+        # one number a voxel: three would be gigabytes for the mask of a whole chest
+        above = np.flatnonzero(self.data.numpy() > 0)
+        k, j, i = np.unravel_index(above[:: max(1, len(above) // count)], self.grid.shape)
+        return self.grid.to_world(np.stack([i, j, k], axis=-1))
 
     def resample(self, grid: Grid, fill: float | None = None) -> Volume:
         """The image on another grid; linear for images, nearest for masks.
 
         ``fill``: value outside the image; None continues the nearest voxel (False for a mask).
         """
-        from .transform import Affine
-
-        return Affine.identity().warp(self, grid, fill=fill)
+        return warp_volume(self, grid, _Stay(), fill=fill)
 
     def reduce(self, spacing: float) -> Volume:
         """Voxels averaged in whole blocks until none is finer than about ``spacing`` mm.

@@ -1,0 +1,5 @@
+"""``python -m lungmorph``: the command line."""
+
+from .cli import main
+
+main()
