@@ -65,6 +65,15 @@ def test_overrides_reach_into_lists_and_sections_that_were_not_there(small: Path
     assert found.data.augmentation.flip == 0
 
 
+def test_the_loss_of_a_stage_says_what_differs(small: Path, tmp_path: Path) -> None:
+    found = load_config(small, ["loss.diffusion=2", "loss.mind=1", "stages.1.loss.lncc=0"])
+    first, second = (found.loss_of(stage) for stage in found.stages[:2])
+    assert (first.lncc, first.mind, first.diffusion) == (1.0, 1.0, 2.0)
+    assert (second.lncc, second.mind, second.diffusion) == (0.0, 1.0, 2.0)
+    save_config(found, tmp_path / "kept.yaml")
+    assert load_config(tmp_path / "kept.yaml") == found
+
+
 def test_paths_in_a_file_start_at_the_file_and_in_an_override_where_one_stands(small: Path) -> None:
     small.write_text(SMALL + "data: {sources: [{kind: cases, path: pairs}], cache: kept}\n")
     found = load_config(small)

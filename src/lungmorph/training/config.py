@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -31,6 +31,11 @@ class DeviceConfig(_Model):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(default=1, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+
+
+def _with_loss(stage: Any, loss: dict[str, Any]) -> Any:
+    own = stage.get("loss") if isinstance(stage, dict) else None
+    return {**stage, "loss": {**loss, **own}} if isinstance(own, dict) else stage
 
 
 class TrainingConfig(_Model):
@@ -88,6 +93,17 @@ class TrainingConfig(_Model):
     def loss_of(self, stage: StageConfig) -> LossWeights:
         """The weights of a stage's loss."""
         return stage.loss or self.loss
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stages_say_what_differs(cls, given: Any) -> Any:
+        """A stage's loss in a file names what is not as in the run's."""
+        if not isinstance(given, dict) or not isinstance(given.get("loss"), dict):
+            return given
+        stages = given.get("stages")
+        if not isinstance(stages, list | tuple):
+            return given
+        return {**given, "stages": [_with_loss(stage, given["loss"]) for stage in stages]}
 
     @model_validator(mode="after")
     def _stages_fit_the_model(self) -> TrainingConfig:

@@ -64,7 +64,7 @@ class StageConfig(_Model):
         frozen: levels (from 0) that keep their weights.
         output_weights: of the loss after each level that runs (deep supervision); by default only
             the last one counts.
-        loss: of this stage alone, if it is not the run's.
+        loss: of this stage alone, if it is not the run's. A file says only what differs.
         learning_rate: after the warm-up; then it falls as a cosine to a hundredth at the end.
         max_steps: at most.
         max_minutes: at most; with it, a run is no longer the same from machine to machine.
