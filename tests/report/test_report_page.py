@@ -361,6 +361,25 @@ def test_index_of_results(report: Report, tmp_path: Path) -> None:
     assert "2 results, 2 fail" in text
 
 
+def test_the_index_fits_on_a_small_laptop(report: Report, tmp_path: Path) -> None:
+    """With a long name too: nothing is cut off, and names keep their words."""
+    for name in ("short", "long" * 50):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "quality.json").write_text(json.dumps(report.assessment.as_dict()))
+    tell = (
+        "<script>document.body.dataset.wide = [innerWidth, document.documentElement.scrollWidth, "
+        "document.querySelector('#results td').clientWidth]</script></body>"
+    )
+    page = tmp_path / "index-1024.html"
+    page.write_text(write_index(tmp_path).read_text().replace("</body>", tell))
+    dom = browse(page, "--dump-dom", "--window-size=1024,768")
+    found = re.search(r'data-wide="(\d+),(\d+),(\d+)"', dom)
+    assert found
+    window, whole, first = map(int, found.groups())
+    assert whole <= window == 1024
+    assert first > 180
+
+
 def test_what_is_damaged_or_not_judged_has_its_row(report: Report, tmp_path: Path) -> None:
     """One bad result hides neither itself nor the others."""
     written = json.dumps(report.assessment.as_dict())
