@@ -163,6 +163,9 @@ def test_wrong_places_are_listed_and_the_view_begins_there(page: str, report: Re
     assert report.assessment.predicted is not None
     places = report.assessment.predicted.places
     assert "Places to look at (1)" in page
+    # in the words of the verdict and of the crosshair
+    assert places[0].said.startswith("R ")
+    assert page.count(places[0].said) == 2
     data = data_of(page)
     start = np.asarray(data["origin"]) + np.asarray(data["start"]) * data["spacing"]
     assert np.abs(start - places[0].at).max() <= data["spacing"] / 2 + 0.01

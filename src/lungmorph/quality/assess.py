@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -196,9 +196,9 @@ def _values(
             "not_shown_percent",
         ):
             reasons[name] = "it was not asked for"
-    if places:
+    if predicted and places:
         more = f", and {len(places) - 1} more" if len(places) > 1 else ""
-        reasons["wrong_place_ml"] = f"at {_place(places[0]['at'])}{more}"
+        reasons["wrong_place_ml"] = f"at {predicted.places[0].said}{more}"
     if told and told["airless_ml"]:
         reasons["undecided_percent"] = (
             f"{told['airless_ml']:.0f} mL lie in and beside lung without air in one scan"
@@ -226,10 +226,3 @@ def _consistency(
         return mean, backward_is
     part = f"only {counted:.0f} % of the lung stays inside both transforms"
     return (None, f"{part}, by {mean:.2g} mm") if mean <= limit else (mean, part)
-
-
-def _place(at: Sequence[float]) -> str:
-    """A point (LPS mm) as people say it: each way with the letter towards which it lies."""
-    ways = (("L", "R"), ("P", "A"), ("S", "I"))
-    said = (f"{way[x < 0]} {abs(x):.0f}" for way, x in zip(ways, at, strict=True))
-    return ", ".join(said) + " mm"

@@ -77,7 +77,7 @@ def place_rows(report: Report) -> list[dict[str, str]]:
     predicted = report.assessment.predicted
     return [
         {
-            "place": _point(np.asarray(place.at)),
+            "place": place.said,
             "ml": f"{place.ml:.1f}",
             "mean": f"{place.mean_mm:.1f}",
             "max": f"{place.max_mm:.1f}",
