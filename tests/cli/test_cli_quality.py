@@ -65,6 +65,9 @@ def test_the_truth_passes_all_but_a_doubt_once_there_is_a_way_back(
     assert found["predicted"]["p95_mm"] < 1.5
     assert found["figures"]["landmarks"]["after"]["continuous"]["mean"] < 0.01
     assert {name.split()[0] for name in found["regions"]} == {"left", "right"}
+    assert found["judged"]["moving"] == str(files / "moving.nii.gz")
+    assert found["judged"]["transform"] == str(files / "truth.nii.gz")
+    assert found["judged"]["judged by"].startswith("LungMorph ")
     assert f"verdict: {found['verdict']}" in capsys.readouterr().out
     out = tmp_path / "out"
     images = ["error.nii.gz", "error_over_2mm.nii.gz", "ventilation.nii.gz"]

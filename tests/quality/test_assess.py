@@ -97,6 +97,39 @@ def test_a_good_one_is_good_but_for_what_is_not_known(stretched):
         assert (row["p1"], row["p99"]) == pytest.approx((1.2, 1.2), abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("off_mm", "known", "value", "said"),
+    [
+        (0.5, 1.0, 0.5, "whose it is"),
+        # what is right for a half of the lung does not pass for all of it
+        (0.5, 0.5, None, "% of the lung stays inside both transforms, by 0.5 mm"),
+        (4.0, 0.5, 4.0, "% of the lung stays inside both transforms"),
+        (0.5, 0.0, None, "no place of the lung stays inside both transforms"),
+    ],
+)
+def test_there_and_back_counts_for_what_is_known(stretched, off_mm, known, value, said):
+    volumes, masks, transform, _ = stretched
+    low, high = GRID.bounds()
+    low[2] = high[2] - max(known, 0.01) * (high[2] - low[2])
+    grid = Grid.covering(low, high, 6.0)
+    k, j, i = np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij")
+    at = grid.to_world(np.stack([i, j, k], -1))
+    shift = np.zeros((3, *grid.shape), np.float32)
+    shift[2] = (at[..., 2] - GRID.center[2]) * (1 / 1.2 - 1)
+    shift[0] = off_mm
+    back = DisplacementField(torch.from_numpy(shift), grid)
+    found = assess(*volumes, *masks, transform, backward=back, backward_is="whose it is")
+    check = next(c for c in found.verdict.checks if c.name == "inverse_consistency_mm")
+    assert check.value == (None if value is None else pytest.approx(value, abs=0.05))
+    assert said in check.why
+
+
+def test_what_was_judged_is_kept(stretched):
+    volumes, masks, transform, _ = stretched
+    found = assess(*volumes, *masks, transform, judged={"fixed": "a.nii.gz"})
+    assert found.as_dict()["judged"] == {"fixed": "a.nii.gz"}
+
+
 def test_a_fold_is_found_in_its_region(stretched):
     volumes, masks, transform, _ = stretched
     data = transform.data.clone()

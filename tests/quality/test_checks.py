@@ -80,6 +80,17 @@ def test_an_error_has_to_be_known_measured_or_predicted():
     assert predicted.verdict == "pass"
 
 
+def test_checks_as_people_read_them():
+    """With the side on which it passes, and digits enough not to lie on the limit."""
+    found = {check.name: check for check in verdict(landmark_error_mm=2.004).checks}
+    assert (found["landmark_error_mm"].found, found["landmark_error_mm"].passes) == (
+        "2.004 mm",
+        "≤ 2 mm",
+    )
+    assert (found["dice"].found, found["dice"].passes) == ("0.97", "≥ 0.9")
+    assert found["predicted_error_mm"].found == ""
+
+
 def test_a_failure_comes_first_in_the_reasons():
     found = verdict(dice=0.85, folded_percent=1.0)
     assert found.verdict == "fail"

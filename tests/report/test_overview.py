@@ -10,7 +10,7 @@ import torch
 from matplotlib.image import imread
 
 from lungmorph.registration import Registration
-from lungmorph.report.overview import draw
+from lungmorph.report.overview import draw, start_between
 from lungmorph.report.planes import MARGIN_MM, middle_planes
 from lungmorph.simulate import SimulatedPair
 from lungmorph.space import Affine, Grid, Volume
@@ -54,6 +54,20 @@ def test_pictures_have_the_letters_where_they_belong() -> None:
             left, right, top, bottom = plane.letters
             ends = {left: shown[:, 0], right: shown[:, -1], top: shown[0], bottom: shown[-1]}
             assert ends[growing].mean() > ends[falling].mean() + 50
+
+
+def test_other_scanner_frames_are_laid_on_each_other_and_a_breath_is_not() -> None:
+    grid = Grid((110, 100, 75), (2.7, 3.0, 4.0), (-180.0, -150.0, -60.0), OBLIQUE)
+    lungs = box_mask(grid, (-60, -40, -50), (60, 40, 50))
+    breath = box_mask(grid, (-60, -40, -70), (60, 40, 50))
+    start, name = start_between(lungs, breath)
+    assert name == "as given"
+    assert np.allclose(start.apply([1.0, 2, 3]), (1, 2, 3))
+    away = np.array([250.0, -40, 1200])
+    there = Grid(grid.size, grid.spacing, tuple(np.asarray(grid.origin) + away), grid.direction)
+    start, name = start_between(lungs, Volume(lungs.data, there))
+    assert name == "pre-aligned"
+    assert np.allclose(start.apply([1.0, 2, 3]), (251, -38, 1203))
 
 
 def test_sagittal_plane_goes_through_a_lung_and_not_between_them() -> None:

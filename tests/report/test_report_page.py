@@ -58,7 +58,9 @@ def test_bytes_of_values() -> None:
     values = np.array([-5, 0, 5, 10, 20, np.nan], np.float32)
     np.testing.assert_array_equal(linear_bytes(values, 0, 10), [0, 0, 128, 255, 255, 0])
     changes = np.array([0.0, -1.0, 1 / 3, 1.0, 3.0, 9.0], np.float32)
-    np.testing.assert_array_equal(log_bytes(changes, 1 / 3, 3), [0, 0, 0, 128, 255, 255])
+    # the lowest byte is for what is folded, and for nothing else
+    np.testing.assert_array_equal(log_bytes(changes, 1 / 3, 3), [0, 0, 1, 128, 255, 255])
+    np.testing.assert_array_equal(log_bytes(np.array([0.1, np.nan], np.float32), 1 / 3, 3), [1, 0])
 
 
 def test_large_chests_are_shown_coarser() -> None:
@@ -105,7 +107,7 @@ def report(small_pair: SimulatedPair) -> Report:
         transform=pair.truth,
         assessment=found,
         landmarks=marks,
-        method={"preset": "</script><script>alert(1)</script>"},
+        method={"preset": "</script><script>alert(1)</script>", "fixed": "long" * 99},
     )
 
 
@@ -161,6 +163,9 @@ def test_wrong_places_are_listed_and_the_view_begins_there(page: str, report: Re
     assert report.assessment.predicted is not None
     places = report.assessment.predicted.places
     assert "Places to look at (1)" in page
+    # in the words of the verdict and of the crosshair
+    assert places[0].said.startswith("R ")
+    assert page.count(places[0].said) == 2
     data = data_of(page)
     start = np.asarray(data["origin"]) + np.asarray(data["start"]) * data["spacing"]
     assert np.abs(start - places[0].at).max() <= data["spacing"] / 2 + 0.01
@@ -210,6 +215,7 @@ STEPS = """
     const c = canvas(n);
     return c.getContext("2d").getImageData(0, 0, c.width, c.height).data.reduce((a, b) => a + b, 0);
   };
+  const press = (from, k) => from.dispatchEvent(new KeyboardEvent("keydown", { key: k, bubbles: true, cancelable: true }));
   const key = async (k) => { document.body.dispatchEvent(new KeyboardEvent("keydown", { key: k, bubbles: true })); await frame(); };
   await frame();
   said.ready = !!v;
@@ -259,6 +265,26 @@ STEPS = """
   heads[4].click();
   const errors = [...document.querySelectorAll("#landmarks tbody tr")].map((tr) => +tr.cells[4].textContent);
   said.sorted = errors.every((e, n) => n === 0 || errors[n - 1] <= e);
+  said.overflow = document.documentElement.scrollWidth - window.innerWidth;
+  said.saturated = [v.say("jacobian", 0), v.say("jacobian", 1), v.say("predicted-error", 0), v.say("predicted-error", 255)];
+  // a press that is left to the browser is not prevented
+  const picture = document.querySelector("[data-plane=coronal] .picture");
+  picture.focus({ preventScroll: true });
+  said.active = v.state.active;
+  said.leaves = press(picture, "Tab");
+  slider.focus({ preventScroll: true });
+  const shown = v.state.overlay;
+  press(slider, "o");
+  said.sliderLetsLettersThrough = v.state.overlay !== shown;
+  said.sliderKeepsArrows = press(slider, "ArrowLeft");
+  const here = v.state.at.slice(), rows = document.querySelectorAll("#landmarks tbody tr");
+  rows[3].focus({ preventScroll: true });
+  press(rows[3], "Enter");
+  said.enterGoes = v.state.at.some((n, axis) => n !== here[axis]);
+  rows[3].blur();
+  document.body.style.paddingTop = "9000px";
+  said.scrollsElsewhere = press(document.body, "PageDown");
+  document.body.style.paddingTop = "";
   document.body.setAttribute("data-said", JSON.stringify(said));
 })();
 </script>
@@ -305,6 +331,14 @@ def test_slider_planes_keys_overlay_and_tables_in_a_browser(page: str, tmp_path:
     assert np.abs(place - said["row"]).max() <= data["spacing"] / 2 + 0.01
     assert re.search(r"displacement [\d.]+ mm", said["readout"])
     assert said["sorted"]
+    assert said["overflow"] <= 0
+    assert said["saturated"] == ["folded (≤ 0)", "≤ 0.33", "0.0 mm", "≥ 10.0 mm"]
+    assert said["active"] == 1
+    assert said["leaves"]
+    assert said["sliderLetsLettersThrough"]
+    assert said["sliderKeepsArrows"]
+    assert said["enterGoes"]
+    assert said["scrollsElsewhere"]
 
 
 def test_it_prints(page: str, tmp_path: Path) -> None:
@@ -328,9 +362,42 @@ def test_index_of_results(report: Report, tmp_path: Path) -> None:
     assert 'href="a%20b/report.html"' in text
     assert text.count('class="verdict fail"') == 2
     assert "2 results, 2 fail" in text
-    (tmp_path / "c" / "quality.json").write_text("{}")
-    with pytest.raises(Exception, match=r"c/quality.json: expected what LungMorph wrote"):
-        write_index(tmp_path)
+
+
+def test_the_index_fits_on_a_small_laptop(report: Report, tmp_path: Path) -> None:
+    """With a long name too: nothing is cut off, and names keep their words."""
+    for name in ("short", "long" * 50):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "quality.json").write_text(json.dumps(report.assessment.as_dict()))
+    tell = (
+        "<script>document.body.dataset.wide = [innerWidth, document.documentElement.scrollWidth, "
+        "document.querySelector('#results td').clientWidth]</script></body>"
+    )
+    page = tmp_path / "index-1024.html"
+    page.write_text(write_index(tmp_path).read_text().replace("</body>", tell))
+    dom = browse(page, "--dump-dom", "--window-size=1024,768")
+    found = re.search(r'data-wide="(\d+),(\d+),(\d+)"', dom)
+    assert found
+    window, whole, first = map(int, found.groups())
+    assert whole <= window == 1024
+    assert first > 180
+
+
+def test_what_is_damaged_or_not_judged_has_its_row(report: Report, tmp_path: Path) -> None:
+    """One bad result hides neither itself nor the others."""
+    written = json.dumps(report.assessment.as_dict())
+    for name, text in (("a", written), ("b", written[:99]), ("c", '{"verdict": "fine"}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "quality.json").write_text(text)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "transform.h5").touch()
+    text = write_index(tmp_path).read_text()
+    assert "4 results, 1 fail, 3 not computed" in text
+    assert text.count("quality.json is damaged") == 2
+    assert text.count("Not judged: run `lungmorph report` on it.") == 1
+    # by how much they need a person
+    assert text.count('fail" data-value="0"') == 1
+    assert text.count('not-computed" data-value="1"') == 3
 
 
 def test_index_of_nothing(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def quality(
                 landmarks=read_landmark_pairs(landmarks) if landmarks else None,
                 backward=read_transform(backward) if backward else None,
                 tolerances=limits,
+                tolerances_name=str(tolerances) if tolerances else None,
                 progress=progress,
             )
     if as_json:
@@ -101,8 +102,6 @@ def show(found: Assessment) -> None:
     print_verdict(found.verdict)
     rows = []
     for check in found.verdict.checks:
-        unit = f" {check.unit}" if check.unit else ""
-        value = "" if check.value is None else f"{check.value:.3g}{unit}"
         tone = TONES[check.verdict]
-        rows.append((check.title, value, f"{check.limit:.3g}{unit}", f"[{tone}]{check.verdict}[/]"))
+        rows.append((check.title, check.found, check.passes, f"[{tone}]{check.verdict}[/]"))
     stdout().print(table(rows, ("", "found", "passes", "verdict")))

@@ -78,6 +78,7 @@ def report(
             landmarks=read_landmark_pairs(pairs) if pairs else None,
             backward=read_transform(backward) if backward else None,
             tolerances=limits,
+            tolerances_name=str(tolerances) if tolerances else None,
             method={key: value for key, value in settings.items() if value is not None},
             progress=progress,
         )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..evaluation.judge import judge
 from ..measures import folding
-from ..space import AIR_HU, DisplacementField, Grid, Landmarks, Transform, Volume
+from ..space import AIR_HU, Grid, Landmarks, Transform, Volume
 from .checks import Verdict, check_all
 from .predict import PredictedError
 from .regions import lung_regions
 from .tolerances import Tolerance, load_tolerances
 from .ventilation import RegionVentilation, air_change, regional
+
+#: So much of the lung, percent, both transforms have to know for a mean of there and back to pass for that of the lung.
+LEAST_COUNTED = 95.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Assessment:
         jacobian: det of the mapping on the fixed grid.
         air_change: on the fixed grid, mL of air that each mL of the fixed lung gains; for research.
         predicted: the predicted error, if there is one.
+        judged: what was judged, and by what: names of files, version.
     """
 
     verdict: Verdict
@@ -44,11 +47,13 @@ class Assessment:
     jacobian: Volume
     air_change: Volume
     predicted: PredictedError | None = None
+    judged: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: what ``quality.json`` holds."""
         return {
             **self.verdict.as_dict(),
+            "judged": dict(self.judged),
             "figures": self.figures,
             "predicted": self.predicted.summary if self.predicted else None,
             "regions": self.regions,
@@ -68,6 +73,7 @@ def assess(
     backward_is: str = "",
     predicted: PredictedError | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
+    judged: Mapping[str, str] | None = None,
 ) -> Assessment:
     """All figures of a registration, and what they mean.
 
@@ -80,6 +86,7 @@ def assess(
         backward_is: whose it is, for people.
         predicted: see :func:`.predict.predict_error`.
         tolerances: see :func:`.tolerances.load_tolerances`.
+        judged: to be kept with what is found.
 
     Raises:
         InputError: no lung in a mask, or displacements that are no numbers.
@@ -97,16 +104,18 @@ def assess(
     lungs = fixed_lungs if fixed_lungs.grid.same_as(grid) else fixed_lungs.resample(grid)
     lungs = Volume(lungs.data > 0, grid)
     parts = lung_regions(lungs)
-    field = transform.displacement_on(grid)
-    jacobian = field.jacobian()
-    warped = _warped(moving, field)
+    mapping = transform.displacement_on(grid)
+    jacobian = mapping.jacobian()
+    warped = mapping.warp(moving, grid, fill=AIR_HU).data
     error = _judged_error(predicted, grid) if predicted else None
     regions = {name: _region(part, jacobian, error) for name, part in parts.items()}
     checked = tolerances or load_tolerances()
     values, reasons = _values(figures, regions, predicted)
-    if backward is not None and backward_is:
-        reasons["inverse_consistency_mm"] = backward_is
     voxel = max(max(fixed.grid.spacing), max(moving.grid.spacing))
+    limit = checked["inverse_consistency_mm"].limit(voxel)
+    values["inverse_consistency_mm"], reasons["inverse_consistency_mm"] = _consistency(
+        figures["inverse_consistency_mm"], backward_is, limit
+    )
     return Assessment(
         verdict=check_all(values, reasons, checked, voxel),
         figures=figures,
@@ -116,6 +125,7 @@ def assess(
         jacobian=jacobian,
         air_change=air_change(fixed.data, warped, jacobian, lungs.data),
         predicted=predicted,
+        judged=judged or {},
     )
 
 
@@ -157,7 +167,6 @@ def _values(
     """The checked figures by name, and what there is to say about them."""
     marks = figures["landmarks"]
     after = marks["after"]["continuous"] if marks else {}
-    consistency = figures["inverse_consistency_mm"]
     told = predicted.summary if predicted else None
     places = told["places"] if told else []
     lowest = min(regions, key=lambda name: regions[name]["p1"])
@@ -167,7 +176,6 @@ def _values(
         "landmark_p95_mm": after.get("p95"),
         "predicted_error_mm": told["p95_mm"] if told else None,
         "wrong_place_ml": max((place["ml"] for place in places), default=0.0) if told else None,
-        "inverse_consistency_mm": consistency["mean"] if consistency else None,
         "surface_mm": figures["overlap"]["surface_mean_mm"],
         "dice": figures["overlap"]["dice_after"],
         "folded_percent": figures["folding"]["percent"],
@@ -188,15 +196,13 @@ def _values(
             "not_shown_percent",
         ):
             reasons[name] = "it was not asked for"
-    if places:
+    if predicted and places:
         more = f", and {len(places) - 1} more" if len(places) > 1 else ""
-        reasons["wrong_place_ml"] = f"at {_place(places[0]['at'])}{more}"
+        reasons["wrong_place_ml"] = f"at {predicted.places[0].said}{more}"
     if told and told["airless_ml"]:
         reasons["undecided_percent"] = (
             f"{told['airless_ml']:.0f} mL lie in and beside lung without air in one scan"
         )
-    if consistency is None:
-        reasons["inverse_consistency_mm"] = "there is no registration of the swapped pair"
     if figures["overlap"]["surface_mean_mm"] is None:
         reasons["surface_mm"] = "the warped mask is empty"
     folded = {name: row["voxels"] for name, row in regions.items() if row["voxels"]}
@@ -207,12 +213,16 @@ def _values(
     return values, reasons
 
 
-def _place(at: Sequence[float]) -> str:
-    """A point (LPS mm) as people say it: each way with the letter towards which it lies."""
-    ways = (("L", "R"), ("P", "A"), ("S", "I"))
-    said = (f"{way[x < 0]} {abs(x):.0f}" for way, x in zip(ways, at, strict=True))
-    return ", ".join(said) + " mm"
-
-
-def _warped(moving: Volume, field: DisplacementField) -> Tensor:
-    return field.warp(moving, field.grid, fill=AIR_HU).data
+def _consistency(
+    found: dict[str, Any] | None, backward_is: str, limit: float
+) -> tuple[float | None, str]:
+    """The mean of there and back, and what there is to say of it; None if it would pass for lung that it does not know."""
+    if found is None:
+        return None, "there is no registration of the swapped pair"
+    mean, counted = found["mean"], found["counted_percent"]
+    if mean is None:
+        return None, "no place of the lung stays inside both transforms"
+    if counted >= LEAST_COUNTED:
+        return mean, backward_is
+    part = f"only {counted:.0f} % of the lung stays inside both transforms"
+    return (None, f"{part}, by {mean:.2g} mm") if mean <= limit else (mean, part)

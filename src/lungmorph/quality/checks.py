@@ -29,6 +29,7 @@ class Check:
         verdict: pass, review, fail or not computed.
         why: one sentence.
         source: of the tolerance.
+        at_least: whether more is better.
     """
 
     name: str
@@ -39,6 +40,17 @@ class Check:
     verdict: str
     why: str
     source: str
+    at_least: bool = False
+
+    @property
+    def found(self) -> str:
+        """The value with its unit, for people; empty if there is none."""
+        return "" if self.value is None else _text(self.value) + _after(self.unit)
+
+    @property
+    def passes(self) -> str:
+        """What passes, for people: "≤ 2 mm"."""
+        return f"{'≥' if self.at_least else '≤'} {_text(self.limit)}{_after(self.unit)}"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -105,13 +117,27 @@ def _check(
         why = f"{title}: not computed" + (f", {reason}." if reason else ".")
     else:
         verdict = tolerance.verdict(value, voxel_mm)
-        unit = f" {tolerance.unit}" if tolerance.unit else ""
+        unit = _after(tolerance.unit)
         side = "at least" if tolerance.at_least else "at most"
         where = f" ({reason})" if reason else ""
         why = f"{title}: {_text(value)}{unit}{where}; {side} {_text(limit)}{unit} passes"
         worst = f", {side} {_text(tolerance.review)}{unit} is to be reviewed"
         why += "." if verdict == PASS else worst + "."
-    return Check(name, title, value, tolerance.unit, limit, verdict, why, tolerance.source)
+    return Check(
+        name,
+        title,
+        value,
+        tolerance.unit,
+        limit,
+        verdict,
+        why,
+        tolerance.source,
+        tolerance.at_least,
+    )
+
+
+def _after(unit: str) -> str:
+    return f" {unit}" if unit else ""
 
 
 def _text(value: float) -> str:

@@ -45,6 +45,13 @@ class Place:
     mean_mm: float
     max_mm: float
 
+    @property
+    def said(self) -> str:
+        """Where it is, as people say it: each way with the letter towards which it lies."""
+        ways = (("L", "R"), ("P", "A"), ("S", "I"))
+        said = (f"{way[x < 0]} {abs(x):.0f}" for way, x in zip(ways, self.at, strict=True))
+        return ", ".join(said) + " mm"
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {

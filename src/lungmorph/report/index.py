@@ -22,26 +22,29 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "folded, %": ("figures", "folding", "percent"),
     "displacement, mm": ("figures", "displacement_mm", "mean"),
 }
-QUALITY, PAGE = "quality.json", "report.html"
+QUALITY, PAGE, TRANSFORM = "quality.json", "report.html", "transform.h5"
+#: In the order of how much they need a person, by which the table sorts.
+VERDICTS = ("fail", "not computed", "review", "pass")
 
 
 def results_below(folder: Path) -> list[Path]:
-    """The folders below (or equal to) ``folder`` that hold a judged result, in order of their names."""
-    return sorted(path.parent for path in folder.rglob(QUALITY) if path.is_file())
+    """The folders below (or equal to) ``folder`` that hold a result, judged or not, in order of their names."""
+    marks = (path for name in (QUALITY, TRANSFORM) for path in folder.rglob(name))
+    return sorted({path.parent for path in marks if path.is_file()})
 
 
 def write_index(folder: str | Path) -> Path:
-    """Write ``index.html`` over all judged results below a folder.
+    """Write ``index.html`` over all results below a folder; what is not judged, or damaged, says so in its row.
 
     Raises:
-        InputError: there are none, or a ``quality.json`` is not one.
+        InputError: there are none.
     """
     folder = Path(folder)
     found = results_below(folder)
     if not found:
         raise InputError(
             folder,
-            expected=f"results with {QUALITY} in folders below",
+            expected=f"results with {QUALITY} or {TRANSFORM} in folders below",
             found="none",
             do="register with --report, or run `lungmorph report RESULT` on each",
         )
@@ -50,7 +53,9 @@ def write_index(folder: str | Path) -> Path:
         title=f"Results in {folder.resolve().name}",
         rows=rows,
         heads=list(COLUMNS),
-        counts=sorted(Counter(row["verdict"] for row in rows).items()),
+        counts=sorted(
+            Counter(row["verdict"] for row in rows).items(), key=lambda one: _rank(one[0])
+        ),
     )
     path = folder / "index.html"
     with replacing(path) as part:
@@ -59,21 +64,36 @@ def write_index(folder: str | Path) -> Path:
 
 
 def _row(folder: Path, result: Path) -> dict[str, Any]:
-    path = result / QUALITY
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        verdict, why = str(found["verdict"]), found["why"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(path, expected="what LungMorph wrote", found=repr(error)) from None
+    found, verdict, why = _judged(result / QUALITY)
     name = result.relative_to(folder).as_posix() if result != folder else result.resolve().name
     page = (result / PAGE).relative_to(folder).as_posix() if (result / PAGE).is_file() else ""
     return {
         "name": name,
         "page": quote(page),
         "verdict": verdict,
-        "why": " ".join(str(line) for line in why),
+        "rank": _rank(verdict),
+        "why": " ".join(why),
         "cells": [_cell(found, keys) for keys in COLUMNS.values()],
     }
+
+
+def _judged(path: Path) -> tuple[Any, str, list[str]]:
+    """What a ``quality.json`` holds, its verdict and reasons; "not computed" where it is missing or damaged."""
+    unread = None, "not computed"
+    if not path.is_file():
+        return *unread, ["Not judged: run `lungmorph report` on it."]
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        verdict, why = found["verdict"], found["why"]
+    except (OSError, ValueError, KeyError, TypeError):
+        verdict, why = None, None
+    if verdict not in VERDICTS or not isinstance(why, list):
+        return *unread, [f"{QUALITY} is damaged: judge it again."]
+    return found, str(verdict), [str(line) for line in why]
+
+
+def _rank(verdict: str) -> int:
+    return VERDICTS.index(verdict)
 
 
 def _cell(found: Any, keys: tuple[str, ...]) -> dict[str, str]:

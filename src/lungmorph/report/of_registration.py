@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..files import replacing, write_image
 from ..quality import Assessment, assess
@@ -51,10 +52,32 @@ def write_quality(
         backward=witnesses.back,
         backward_is=WAY_BACK,
         predicted=predicted(*images, result.transform, witnesses),
+        judged=judged(settings, "transform.h5"),
     )
     write_assessment(found, folder)
     write_report(report_of(result, found), folder / "report.html")
     return found
+
+
+def judged(
+    names: Mapping[str, Any], transform: str, tolerances: str | None = None
+) -> dict[str, str]:
+    """What is judged and by what, for the record.
+
+    Args:
+        names: of the scans, "fixed" and "moving".
+        transform: name of its file.
+        tolerances: name of their file, if they are not the package's.
+    """
+    from .. import __version__
+
+    scans = {side: str(names.get(side, "")) for side in ("fixed", "moving")}
+    return {
+        **scans,
+        "transform": transform,
+        "judged by": f"LungMorph {__version__}",
+        "tolerances": tolerances or "LungMorph's",
+    }
 
 
 def predicted(

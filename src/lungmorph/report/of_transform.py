@@ -9,10 +9,10 @@ from typing import Any
 from ..quality import Assessment, Tolerance, assess
 from ..registration.prepare import prepare
 from ..registration.witnesses import register_witnesses
-from ..space import Affine, Landmarks, Transform, Volume
+from ..space import Landmarks, Transform, Volume
 from .contents import Report
-from .of_registration import WAY_BACK, predicted, write_assessment
-from .overview import pair_title
+from .of_registration import WAY_BACK, judged, predicted, write_assessment
+from .overview import pair_title, start_between
 from .page import write_report
 
 
@@ -29,6 +29,7 @@ def write_quality_of(
     landmarks: tuple[Landmarks, Landmarks] | None = None,
     backward: Transform | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
+    tolerances_name: str | None = None,
     method: Mapping[str, Any] | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Assessment:
@@ -46,6 +47,7 @@ def write_quality_of(
         landmarks: (fixed, moving), LPS mm.
         backward: moving to fixed, from a registration of the swapped pair; LungMorph's own if left out.
         tolerances: other limits than the package's.
+        tolerances_name: of their file, for people.
         method: more rows for the table of how it was made.
         progress: called as progress(what, share done).
 
@@ -56,6 +58,8 @@ def write_quality_of(
     images = pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs
     # the error network knows LungMorph's way back and no other
     own = register_witnesses(*images, progress=progress)
+    scans = dict(zip(("fixed", "moving"), names, strict=True))
+    record = judged(scans, transform_name, tolerances_name)
     found = assess(
         *images,
         transform,
@@ -64,19 +68,21 @@ def write_quality_of(
         backward_is=WAY_BACK if backward is None else "the way back is the one given",
         predicted=predicted(*images, transform, own),
         tolerances=tolerances,
+        judged=record,
     )
     write_assessment(found, folder)
-    made = {"fixed": names[0], "moving": names[1], "transform": transform_name, **(method or {})}
+    made = {**(method or {}), **record}
+    start, start_name = start_between(pair.fixed_lungs, pair.moving_lungs)
     report = Report(
         title=pair_title(made),
-        subtitle=f"Judged by LungMorph: {transform_name}",
+        subtitle=f"Judged by {record['judged by']}: {transform_name}",
         fixed=pair.fixed,
         moving=pair.moving,
         fixed_lungs=pair.fixed_lungs,
         transform=transform,
         assessment=found,
-        start=Affine.identity(),
-        start_name="as given",
+        start=start,
+        start_name=start_name,
         landmarks=landmarks,
         method=made,
         transform_file=Path(transform_name).name,

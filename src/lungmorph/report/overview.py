@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..registration.result import Registration
 from ..space import AIR_HU, Affine, Transform, Volume
+from ..space.grid import Float
 from .planes import Plane, middle_planes
 
 WINDOW_HU = (-1150.0, 250.0)
@@ -120,11 +121,23 @@ def draw(result: Registration, path: str | Path) -> None:
 
 def start_of(result: Registration) -> tuple[Transform, str]:
     """The mapping to compare with: none where the scanner frames agree, else the pre-alignment."""
-    grid = result.fixed_lungs.grid
-    middle = grid.to_world(np.argwhere(result.fixed_lungs.data.numpy()).mean(axis=0)[::-1])
+    middle = _middle(result.fixed_lungs)
     if np.linalg.norm(result.prealigned.apply(middle) - middle) <= SAME_FRAME_MM:
         return Affine.identity(), "as given"
     return result.prealigned, "pre-aligned"
+
+
+def start_between(fixed_lungs: Volume, moving_lungs: Volume) -> tuple[Transform, str]:
+    """As :func:`start_of` where no pre-alignment is known: the middles of the lungs are laid on each other instead."""
+    shift = _middle(moving_lungs) - _middle(fixed_lungs)
+    if np.linalg.norm(shift) <= SAME_FRAME_MM:
+        return Affine.identity(), "as given"
+    return Affine.from_parts(np.eye(3), shift), "pre-aligned"
+
+
+def _middle(lungs: Volume) -> Float:
+    """Of a mask, LPS mm."""
+    return lungs.grid.to_world(np.argwhere(lungs.data.numpy() > 0).mean(axis=0)[::-1])
 
 
 def _view(result: Registration, plane: Plane, start: Transform) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def place_rows(report: Report) -> list[dict[str, str]]:
     predicted = report.assessment.predicted
     return [
         {
-            "place": _point(np.asarray(place.at)),
+            "place": place.said,
             "ml": f"{place.ml:.1f}",
             "mean": f"{place.mean_mm:.1f}",
             "max": f"{place.max_mm:.1f}",
@@ -89,11 +89,10 @@ def place_rows(report: Report) -> list[dict[str, str]]:
 
 def check_row(check: Check) -> dict[str, str]:
     """One check."""
-    unit = f" {check.unit}" if check.unit else ""
     return {
         "title": check.title,
-        "found": "" if check.value is None else f"{check.value:.3g}{unit}",
-        "passes": f"{check.limit:.3g}{unit}",
+        "found": check.found,
+        "passes": check.passes,
         "verdict": check.verdict,
         "source": check.source,
     }

@@ -66,6 +66,7 @@ def linear_bytes(values: NDArray[np.float32], low: float, high: float) -> Bytes:
 
 
 def log_bytes(values: NDArray[np.float32], low: float, high: float) -> Bytes:
-    """As :func:`linear_bytes`, on a logarithmic scale; what is zero or less becomes 0."""
+    """As :func:`linear_bytes`, on a logarithmic scale from 1; what is zero or less, or no number, becomes 0."""
     shown = np.log(np.maximum(values, 1e-6))
-    return linear_bytes(shown.astype(np.float32), float(np.log(low)), float(np.log(high)))
+    scaled = linear_bytes(shown.astype(np.float32), float(np.log(low)), float(np.log(high)))
+    return np.where(values > 0, np.maximum(scaled, 1), 0).astype(np.uint8)

@@ -11,7 +11,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const rows = [...table.tBodies[0].rows].sort((a, b) => {
         const [x, y] = [key(a), key(b)], both = x !== "" && y !== "" && !isNaN(x) && !isNaN(y);
         if ((x === "") !== (y === "")) return x === "" ? 1 : -1; // what is missing comes last
-        return (down ? -1 : 1) * (both ? x - y : x.localeCompare(y));
+        return (down ? -1 : 1) * (both ? x - y : x.localeCompare(y, undefined, { numeric: true }));
       });
       table.tBodies[0].append(...rows);
     };

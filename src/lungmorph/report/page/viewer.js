@@ -55,9 +55,17 @@
     const stops = overlay.colours, at = (v / 255) * (stops.length - 1), n = Math.min(Math.floor(at), stops.length - 2);
     return [0, 1, 2].map((c) => stops[n][c] + (at - n) * (stops[n + 1][c] - stops[n][c]));
   }
+  const FOLDED = [255, 230, 0];
   const colours = {};
   for (const overlay of data.overlays) {
-    colours[overlay.name] = Array.from({ length: 256 }, (_, v) => colourOf(overlay, v));
+    colours[overlay.name] = Array.from({ length: 256 }, (_, v) => (overlay.log && v === 0 ? FOLDED : colourOf(overlay, v)));
+  }
+  // a byte at the end of its range stands for all that lies beyond
+  const beyond = (v, low) => (v === 255 ? "≥ " : v <= 1 && low !== 0 ? "≤ " : "");
+  function sayOf(overlay, v) {
+    if (overlay.log && v === 0) return "folded (≤ 0)";
+    const value = (overlay.log && v === 1 ? overlay.range[0] : valueOf(overlay, v)).toFixed(overlay.digits);
+    return `${beyond(v, overlay.range[0])}${value}${overlay.unit ? " " + overlay.unit : ""}`;
   }
 
   function paint(plane) {
@@ -115,12 +123,11 @@
     const index = state.at[0] + state.at[1] * stride[1] + state.at[2] * stride[2];
     const way = (axis, ends) => `${ends[world(axis) < 0 ? 1 : 0]} ${Math.abs(world(axis)).toFixed(0)}`;
     const parts = [`${way(0, "LR")}, ${way(1, "PA")}, ${way(2, "SI")} mm`];
-    parts.push(`fixed ${hu(volumes.fixed[index]).toFixed(0)} HU`, `warped ${hu(volumes.after[index]).toFixed(0)} HU`);
+    for (const [name, v] of [["fixed", volumes.fixed[index]], ["warped", volumes.after[index]]]) {
+      parts.push(`${name} ${beyond(v, data.hu[0])}${hu(v).toFixed(0)} HU`);
+    }
     if (volumes.lungs[index] > 127) {
-      for (const overlay of data.overlays) {
-        const value = valueOf(overlay, volumes[overlay.name][index]);
-        parts.push(`${overlay.title} ${value.toFixed(overlay.digits)}${overlay.unit ? " " + overlay.unit : ""}`);
-      }
+      for (const overlay of data.overlays) parts.push(`${overlay.title} ${sayOf(overlay, volumes[overlay.name][index])}`);
     } else parts.push("outside the lungs");
     document.getElementById("readout").textContent = parts.join("  ·  ");
   }
@@ -161,7 +168,8 @@
     plane.slider.max = data.size[plane.through] - 1;
     plane.label = frame.querySelector(".label");
     plane.lines = [...frame.querySelectorAll(".line")];
-    plane.slider.addEventListener("input", () => { state.active = number; go(plane.through, +plane.slider.value); });
+    plane.slider.addEventListener("input", () => go(plane.through, +plane.slider.value));
+    frame.addEventListener("focusin", () => { state.active = number; draw(); });
     const box = frame.querySelector(".picture");
     function point(event) {
       const { left, top, width, height } = box.getBoundingClientRect();
@@ -194,8 +202,16 @@
   listen("opacity", (v) => { state.opacity = +v; });
 
   const next = (list, value) => list[(list.indexOf(value) + 1) % list.length];
+  // keys are the viewer's while it has the focus, or nothing has it and the viewer is what one looks at: elsewhere they scroll
+  function listens() {
+    const focus = document.activeElement, { top, bottom } = viewer.getBoundingClientRect();
+    const inSight = top + bottom > 0 && top + bottom < 2 * window.innerHeight;
+    return viewer.contains(focus) || (inSight && (focus === document.body || focus.matches("tr[data-at]")));
+  }
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
+    // a slider keeps the keys that move it
+    if (event.target.tagName === "INPUT" && event.key.length > 1) return;
     const plane = planes[state.active], up = plane.flip ? 1 : -1;
     const keys = {
       ArrowLeft: () => go(plane.across, state.at[plane.across] - 1),
@@ -204,7 +220,6 @@
       ArrowDown: () => go(plane.down, state.at[plane.down] - up),
       PageUp: () => go(plane.through, state.at[plane.through] + 1),
       PageDown: () => go(plane.through, state.at[plane.through] - 1),
-      Tab: () => { state.active = (state.active + 1) % 3; },
       " ": () => {
         if (state.base === "blend") state.share = state.share > 0.5 ? 0 : 1;
         else state.base = state.base === "fixed" ? "warped" : "fixed";
@@ -216,8 +231,7 @@
     };
     bases.forEach((name, n) => { keys[n + 1] = () => { state.base = name; }; });
     const act = keys[event.key];
-    const inside = viewer.contains(document.activeElement) || document.activeElement === document.body;
-    if (!act || !inside || (event.key === "Tab" && document.activeElement !== viewer)) return;
+    if (!act || !listens()) return;
     event.preventDefault();
     act();
     draw();
@@ -225,14 +239,18 @@
 
   // a row of a table can name a place
   for (const row of document.querySelectorAll("tr[data-at]")) {
-    row.addEventListener("click", () => {
+    const show = () => {
       const place = JSON.parse(row.dataset.at);
       place.forEach((mm, axis) => go(axis, (mm - data.origin[axis]) / data.spacing));
       viewer.scrollIntoView({ behavior: "smooth", block: "nearest" });
-    });
+    };
+    row.tabIndex = 0;
+    row.addEventListener("click", show);
+    row.addEventListener("keydown", (event) => { if (event.key === "Enter") show(); });
   }
   makeTable();
   draw();
-  window.lungmorphViewer = { state, planes, volumes, go, draw };
+  const say = (name, v) => sayOf(data.overlays.find((overlay) => overlay.name === name), v);
+  window.lungmorphViewer = { state, planes, volumes, go, draw, say };
   document.documentElement.dataset.ready = "yes";
 })();
