@@ -1,6 +1,14 @@
+import pytest
 import torch
 
-from lungmorph.ops import determinant_below, gaussian, smallest_determinant, unfold
+from lungmorph.ops import (
+    determinant_below,
+    gaussian,
+    jacobian,
+    jacobian_determinant,
+    smallest_determinant,
+    unfold,
+)
 
 SPACING = (1.5, 1.5, 2.0)
 
@@ -27,13 +35,19 @@ def test_a_field_without_folds_is_returned_as_it_is() -> None:
     assert torch.equal(out, u)
 
 
+def test_determinants_are_the_same_slab_by_slab(monkeypatch: pytest.MonkeyPatch) -> None:
+    u = torch.randn(2, 3, 11, 7, 6, generator=torch.Generator().manual_seed(3))
+    whole = jacobian_determinant(u, SPACING)
+    for slices in (1, 2, 5, 10):
+        monkeypatch.setattr(jacobian, "SLAB_VOXELS", 2 * 7 * 6 * slices)
+        assert torch.equal(jacobian_determinant(u, SPACING), whole)
+
+
 def test_a_fold_between_two_voxels_is_seen_though_central_differences_miss_it() -> None:
     u = torch.zeros(1, 3, 6, 6, 12)
     u[
         :, 0, ..., 6
     ] = -2.0  # one voxel jumps over its neighbour; central differences see a slope of 0
-    from lungmorph.ops import jacobian_determinant
-
     assert float(jacobian_determinant(u, (1.5, 1.5, 1.5))[..., 6].min()) > 0
     assert float(smallest_determinant(u, (1.5, 1.5, 1.5))[..., 6].min()) < 0
 

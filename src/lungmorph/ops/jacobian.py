@@ -10,6 +10,9 @@ from torch import Tensor
 
 from .warp import squared_length
 
+#: Determinants computed at a time: nine gradients of a whole scan at once would take gigabytes.
+SLAB_VOXELS = 2_000_000
+
 
 def jacobian_determinant(displacement: Tensor, spacing: tuple[float, float, float]) -> Tensor:
     """det(I + du/dx) of the whole mapping, central differences, one-sided at the border.
@@ -23,7 +26,15 @@ def jacobian_determinant(displacement: Tensor, spacing: tuple[float, float, floa
         does not change it, so components along the world axes of a turned grid must first be turned
         into the grid's own axes.
     """
-    return _determinant(_gradients(displacement, spacing))
+    batch, _, depth, height, width = displacement.shape
+    thick = max(1, SLAB_VOXELS // (batch * height * width))
+    slabs = []
+    for first in range(0, depth, thick):
+        # with the neighbours that the differences at its ends reach for
+        low, high = max(0, first - 1), min(depth, first + thick + 1)
+        slab = _determinant(_gradients(displacement[:, :, low:high], spacing))
+        slabs.append(slab[:, :, first - low :][:, :, :thick])
+    return torch.cat(slabs, dim=2)
 
 
 def smallest_determinant(displacement: Tensor, spacing: tuple[float, float, float]) -> Tensor:
