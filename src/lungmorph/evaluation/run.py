@@ -162,7 +162,7 @@ class _Run:
                 self._tell(case, method, None, begins=True)
                 try:
                     out = folder / method.name
-                    runs[method.name].append(self._once(case, method, ready, ready.files, out))
+                    runs[method.name].append(self._once(case, method, ready.files, out))
                     if turn < self.options.repeats:
                         continue
                     made = self._judged(case, method, ready, out)
@@ -177,9 +177,7 @@ class _Run:
                 if not self.options.keep:
                     shutil.rmtree(folder / method.name, ignore_errors=True)
 
-    def _once(
-        self, case: Case, method: Method, ready: Inputs, files: PairFiles, out: Path
-    ) -> Measured:
+    def _once(self, case: Case, method: Method, files: PairFiles, out: Path) -> Measured:
         shutil.rmtree(out, ignore_errors=True)
         command = method.command(files, out, self.options.threads)
         log_file = self.out / "logs" / file_name(case.id) / f"{out.name}.txt"
@@ -194,7 +192,7 @@ class _Run:
         if self._backward(case):
             back = out.with_name(f"{out.name}-back")
             try:
-                self._once(case, method, ready, ready.files.swapped(), back)
+                self._once(case, method, ready.files.swapped(), back)
                 backward = read_transform(method.transform(back))
             finally:
                 if not self.options.keep:

@@ -85,7 +85,7 @@ def thorax(
     chest = inside("cavity", 2.0) * inside("skin", -8.0)
     _paint(ct, chest, fat + 10 * texture)
     _paint(ct, chest * (0.5 + 2 * (patchy + 0.1)).clamp(0, 1) * 0.8, 35.0)
-    _paint_belly(ct, draw, body, surface, chest * inside("diaphragm", -3.0), patchy, step)
+    _paint_belly(ct, draw, surface, chest * inside("diaphragm", -3.0), patchy, step)
     _paint(ct, chest * (0.5 - (surface["diaphragm"].abs() - 3) / step).clamp(0, 1), 45.0)
     _paint(ct, chest * inside("heart", 3.0), fat)
     _paint(ct, chest * inside("heart"), 45 + 0.5 * (blood - 45) * (patchy + 0.6).clamp(0, 1))
@@ -248,7 +248,6 @@ def _nodules(draw: Draw, low: dict[str, Tensor], coarse: Grid) -> Tubes:
 def _paint_belly(
     ct: Tensor,
     draw: Draw,
-    body: Body,
     surface: dict[str, Tensor],
     below: Tensor,
     patchy: Tensor,

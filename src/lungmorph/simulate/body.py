@@ -87,9 +87,9 @@ class Body:
         ) * (self.depth + wall)
         out["diaphragm"] = diaphragm = self._diaphragm(px, py, pz)
         out["heart"] = heart = self._heart(px, py, pz)
-        out["spine"] = spine = _ellipse(px, py - self.spine_y, 19.0, 16.0)
+        out["spine"] = _ellipse(px, py - self.spine_y, 19.0, 16.0)
         out["canal"] = _ellipse(px, py - self.spine_y - 24, 9.0, 8.0)
-        out["middle"] = middle = self._mediastinum(px, py, pz)
+        out["middle"] = middle = self._mediastinum(py, pz)
         vessels = _ellipse(px - 22, py - self.spine_y + 24, 12.0, 12.0)
         column = _ellipse(px, py - self.spine_y - 10, 33.0, 33.0)
         for key, sign, diaphragm_shift in (("right", -1, 0.0), ("left", 1, self.left_lower)):
@@ -99,7 +99,6 @@ class Body:
             lung = _smooth_max(lung, 4 - heart, 6.0)
             lung = _smooth_max(lung, 1 - column, 5.0)
             out[key] = _smooth_max(lung, -vessels, 5.0)
-        del spine
         out["fissures"] = self._fissures(px, py, pz)
         return out
 
@@ -136,7 +135,7 @@ class Body:
             (((a / (64 * s)) ** 2 + (b / (44 * s)) ** 2 + (c / (47 * s)) ** 2).sqrt() - 1) * 48 * s
         )
 
-    def _mediastinum(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    def _mediastinum(self, y: Tensor, z: Tensor) -> Tensor:
         """Half its width, mm: narrow in front, wide at the hila and at the very top."""
         front = ((y + 0.15 * self.depth) / (0.75 * self.depth)).clamp(-1.3, 1)
         width = 27 - 19 * (-front).clamp_min(0) ** 1.5 - 6 * front.clamp_min(0)

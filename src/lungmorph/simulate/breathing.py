@@ -152,7 +152,7 @@ def slide(
     grid = lungs.grid
     mask = lungs.data.float()[None, None]
     # the direction across the wall: near it from a narrow blur, far from it from a wide one
-    near, far = (gaussian(mask, _voxels(mm, grid)) for mm in (8.0, 28.0))
+    near, far = (gaussian(mask, grid.in_voxels(mm)) for mm in (8.0, 28.0))
     potential = (near + 0.5 * far)[0, 0]
     normal = torch.stack(
         [
@@ -162,7 +162,7 @@ def slide(
     )
     normal = normal / (normal.square().sum(0).sqrt() + 1e-4)
     along = field - (field * normal).sum(0) * normal
-    outside = 1 - gaussian(mask, _voxels(max(width / 2, 0.8 * max(grid.spacing)), grid))[0, 0]
+    outside = 1 - gaussian(mask, grid.in_voxels(max(width / 2, 0.8 * max(grid.spacing))))[0, 0]
     # only towards the wall of the chest: heart and diaphragm go with the lung
     x, y, _ = axis_positions(grid, field.device)
     low, high = lung_box(lungs)
@@ -176,11 +176,6 @@ def slide(
             return tried
     log.info("the lungs cannot slide without a fold on this grid: left smooth")
     return field
-
-
-def _voxels(mm: float, grid: Grid) -> tuple[float, float, float]:
-    x, y, z = (mm / s for s in grid.spacing)
-    return x, y, z
 
 
 def lung_box(lungs: Volume) -> tuple[Tensor, Tensor]:

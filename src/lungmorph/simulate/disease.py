@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops import gaussian
-from ..space import Grid, Volume
+from ..space import Volume
 from ..space.sampling import sample_world, world_points
 from .anatomy import Anatomy
 from .breathing import lung_box, slide, without_folds
@@ -110,7 +110,7 @@ def with_tumour(anatomy: Anatomy, radius_mm: float, seed: int) -> Anatomy:
     """
     draw = Draw(seed, 13)
     grid, device = anatomy.ct.grid, anatomy.ct.data.device
-    inside = gaussian(anatomy.lungs.data.float()[None, None], _voxels(0.5 * radius_mm, grid))[0, 0]
+    inside = gaussian(anatomy.lungs.data.float()[None, None], grid.in_voxels(0.5 * radius_mm))[0, 0]
     cells = (inside > 0.85).nonzero()
     if len(cells) == 0:
         raise ValueError(f"the lungs have no room for a mass with a radius of {radius_mm:g} mm")
@@ -186,10 +186,5 @@ def _held(lung: Volume) -> Tensor:
     mask = lung.data.float()[None, None]
     reach = round(30.0 / lung.grid.spacing[2])
     mask = F.max_pool3d(mask, (2 * reach + 1, 1, 1), 1, (reach, 0, 0))
-    near = gaussian(mask, _voxels(9.0, lung.grid))[0]
+    near = gaussian(mask, lung.grid.in_voxels(9.0))[0]
     return ((near - 0.35) / 0.45).clamp(0, 1)
-
-
-def _voxels(mm: float, grid: Grid) -> tuple[float, float, float]:
-    x, y, z = (mm / s for s in grid.spacing)
-    return x, y, z

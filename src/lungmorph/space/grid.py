@@ -175,6 +175,11 @@ class Grid:
         first = tuple(self.to_world(start))
         return Grid((width, height, depth), self.spacing, first, self.direction)
 
+    def in_voxels(self, mm: float) -> tuple[float, float, float]:
+        """A length in mm as so many voxels along (x, y, z) of the grid's own axes."""
+        x, y, z = (mm / step for step in self.spacing)
+        return x, y, z
+
     def same_as(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Equal size, and every corner within ``tolerance`` mm: what one may index with one array."""
         return self.size == other.size and bool(
