@@ -55,7 +55,7 @@ class Attempts:
 
     @cached_property
     def good(self) -> DisplacementField:
-        """As LungMorph registers, but for the finest scale."""
+        """As LungMorph registers from a look around the network's answer, but for the finest scale."""
         return self._refined(self.scales[:4], self.levels[2])
 
     def make(self, name: str) -> Transform:

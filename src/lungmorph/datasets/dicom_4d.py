@@ -231,7 +231,7 @@ def _source(phase: Phase) -> Path:
 def _some_slices(root: Path) -> Iterator[Header]:
     """Slices of CT among some files of every folder; objects of other kinds do not count as looked at."""
     seen = 0
-    for place, names in folders_below(root):
+    for place, _, names in folders_below(root):
         for name in names[:: max(1, len(names) // _A_FOLDER)]:
             try:
                 header = read_header(place / name)

@@ -26,8 +26,7 @@ def output_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iter
 
     Raises:
         InputError: on entry, when ``path`` exists (and may not be overwritten), cannot be made, or has a
-            name that ITK cannot take; later,
-            when something in it cannot be written (a full disk, a folder that was made read-only).
+            name that ITK cannot take; later, when something in it cannot be written (a full disk, a folder that was made read-only).
     """
     target = Path(path).resolve()
     itk_name(target)  # most of what is written goes through ITK

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def folders_below(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """A folder and each below it, with the names in it that are no folders, in order.
+def folders_below(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """A folder and each below it, with the names of the folders in it and of what is none, in order.
 
-    Links to folders are followed; a folder that is reached twice counts once, so that links may go round.
+    Folders that are taken out of the first list are not entered, as with :func:`os.walk`. Links to folders are followed; a folder that is reached twice counts once, so that links may go round.
     """
     seen = set()
     for place, folders, names in os.walk(root, followlinks=True):
@@ -20,10 +20,10 @@ def folders_below(root: Path) -> Iterator[tuple[Path, list[str]]]:
             continue
         seen.add(true)
         folders.sort()
-        yield Path(place), sorted(names)
+        yield Path(place), folders, sorted(names)
 
 
 def files_below(root: Path) -> list[Path]:
     """Every file below a folder, in order."""
-    paths = (place / name for place, names in folders_below(root) for name in names)
+    paths = (place / name for place, _, names in folders_below(root) for name in names)
     return sorted(path for path in paths if path.is_file())

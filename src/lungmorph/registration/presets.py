@@ -27,8 +27,8 @@ class Preset:
         name: on the command line.
         scales: of the refinement, coarse to fine; none for the network alone.
         field_mm: spacing at which the transform is given.
-        lattices: refinements on control points shifted against each other, of which the mean is taken; from
-            :data:`COARSE_MM` on they are one.
+        lattices: refinements on control points shifted against each other, of which the mean is taken; the
+            coarse scales are gone through once.
         starts: first guesses that are tried: the network's answer, what a look around it finds, nothing beyond the
             pre-alignment.
     """

@@ -1,4 +1,4 @@
-"""A wide look around the network's answer, before the refinement trusts it.
+"""A wide look around a first guess: one of the starts that the refinement chooses from.
 
 Gauss-Newton steps find the nearest match. Where a thin part of the lung moves by several times its own
 width, the nearest match is a wrong one. Here every place of a coarse lattice compares *all* whole-voxel

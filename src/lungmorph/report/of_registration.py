@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..files import replacing, write_image
 from ..quality import Assessment, assess
 from ..quality.error_weights import load_error_network
@@ -69,8 +70,6 @@ def judged(
         transform: name of its file.
         tolerances: name of their file, if they are not the package's.
     """
-    from .. import __version__
-
     scans = {side: str(names.get(side, "")) for side in ("fixed", "moving")}
     return {
         **scans,
