@@ -27,7 +27,9 @@ CHECKED_MM = 5.0
 def apply(
     transform: Annotated[
         Path,
-        typer.Argument(metavar="TRANSFORM", help="transform.h5, displacement.nii.gz, .tfm, ..."),
+        typer.Argument(
+            metavar="TRANSFORM", help="transform.h5, displacement.nii.gz, .tfm, DICOM REG, ..."
+        ),
     ],
     source: Annotated[
         Path,

@@ -104,10 +104,13 @@ def kind_of(path: str) -> str:
 def _is_transform(path: Path) -> bool:
     import SimpleITK as sitk
 
+    from ..files.dicom_registration import is_dicom_registration
     from ..files.quiet import itk_name, quiet_itk
     from ..files.replace import file_suffix
     from ..files.transforms import TRANSFORM_FILES
 
+    if is_dicom_registration(path):
+        return True
     suffix = file_suffix(path)
     if suffix == ".txt":
         with open(path, "rb") as stream:

@@ -23,7 +23,7 @@ def quality(
         Path,
         typer.Argument(
             metavar="TRANSFORM",
-            help="ITK transform or displacement image, fixed to moving points (LPS mm), of any tool.",
+            help="ITK transform, displacement image (LPS mm) or DICOM registration of any tool, fixed to moving points.",
         ),
     ],
     output: Annotated[

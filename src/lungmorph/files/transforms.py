@@ -1,4 +1,4 @@
-"""Transforms: ITK transform files (``.h5``, ``.tfm``, ``.txt``, ``.mat``) and displacement images.
+"""Transforms: ITK transform files (``.h5``, ``.tfm``, ``.txt``, ``.mat``), displacement images, DICOM registrations.
 
 Convention: all of them map fixed points to moving points in LPS mm, as in memory.
 """
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..space import Affine, Composite, DisplacementField, Grid, Transform
 from .bspline import sampled_bspline
+from .dicom_header import is_dicom
+from .dicom_registration import read_dicom_registration
 from .geometry import PathLike, grid_of, place_on_grid
 from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
@@ -40,6 +42,8 @@ def read_transform(path: PathLike) -> Transform:
       LPS; also the NIfTI layouts (x, y, z, 1, 3) and (x, y, z, 3). With the NIfTI intent 1006
       (DISPVECT) the vectors are RAS by definition and ITK turns them into LPS while reading; of
       four axes it turns the wrong ones, and they are refused.
+    * DICOM registration, rigid or deformable, under any file name (see
+      :func:`lungmorph.files.dicom_registration.read_dicom_registration`).
 
     Raises:
         InputError: missing, damaged or unknown file; a 2D transform; a scalar image; displacements
@@ -52,10 +56,12 @@ def read_transform(path: PathLike) -> Transform:
     suffix = file_suffix(path)
     if suffix in READABLE:
         return _read_displacement_image(path)
+    if is_dicom(path):
+        return read_dicom_registration(path)
     if suffix not in TRANSFORM_FILES:
         raise InputError(
             path,
-            expected=f"a transform ({', '.join((*TRANSFORM_FILES, *READABLE))})",
+            expected=f"a transform ({', '.join((*TRANSFORM_FILES, *READABLE))}, DICOM REG)",
             found=f"the suffix {suffix or '(none)'!r}",
         )
     try:
