@@ -123,11 +123,13 @@ def _landmarks(
 
 def _folding(field: DisplacementField, lungs: Tensor) -> dict[str, Any]:
     determinant = field.jacobian().data
-    clipped = clipped_jacobian(determinant, lungs)
-    found = asdict(folding(determinant, lungs))
-    found |= {"sd_log_learn2reg": clipped.sd_log, "percent_learn2reg": clipped.percent}
-    # some tasks of the challenge count the whole image but two voxels all around
-    inner = determinant[2:-2, 2:-2, 2:-2]
+    found: dict[str, Any] = asdict(folding(determinant, lungs))
+    # the challenge leaves out two voxels all around, and some of its tasks do not look at the lungs alone
+    inside = (slice(2, -2),) * 3
+    inner, inner_lungs = determinant[inside], lungs[inside]
+    clipped = clipped_jacobian(inner, inner_lungs) if bool(inner_lungs.any()) else None
+    found["sd_log_learn2reg"] = clipped.sd_log if clipped else None
+    found["percent_learn2reg"] = clipped.percent if clipped else None
     found["sd_log_learn2reg_image"] = clipped_jacobian(inner).sd_log if inner.numel() else None
     return found
 

@@ -25,7 +25,7 @@ from .records import DONE, FAILED, SKIPPED, Record, file_name, read_record, writ
 from .trouble import MethodError, failure, one_line
 
 #: Raised when the meaning of a figure in a record changes: older records are then made anew.
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 
 
 @dataclass(frozen=True)
