@@ -19,20 +19,16 @@ def child(millimetres: int) -> None:
     from lungmorph.registration.refine import Scale, refine
     from lungmorph.space import Affine, Grid, Volume
 
-    grid = Grid((40, 40, 40), (millimetres / 40,) * 3)
+    grid = Grid.covering((0.0,) * 3, (millimetres,) * 3, 1.5)
     noise = torch.rand(grid.shape, generator=torch.Generator().manual_seed(0)) * 800 - 950
     volume, lungs = Volume(noise, grid), Volume(noise < 0, grid)
     pair = Prepared(volume, volume, lungs, lungs, grid)
-    scale = Scale(spacing=1.5, control=4.5, window=4.5, bending=3.0, steps=0)
-    region = grid.with_spacing(1.5)
     refine(pair, Affine.identity(), [Scale(6, 18, 12, 3.0, 1)])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     scale = Scale(spacing=1.5, control=4.5, window=4.5, bending=3.0, steps=1)
     refine(pair, Affine.identity(), [scale])
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        f"{region.voxels:>12,} voxels: {1024 * (after - before) / region.voxels:.0f} bytes a voxel"
-    )
+    print(f"{grid.voxels:>12,} voxels: {1024 * (after - before) / grid.voxels:.0f} bytes a voxel")
 
 
 def main() -> None:

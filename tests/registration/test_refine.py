@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lungmorph.ops import gaussian
 from lungmorph.registration.bending import DIAGONAL, bending, bending_force
 from lungmorph.registration.control import ControlField, control_grid
 from lungmorph.registration.prepare import Prepared
@@ -65,8 +66,11 @@ def test_bending_is_in_the_units_of_the_world() -> None:
         assert middle.numpy() == pytest.approx(0.01**2, rel=1e-3)
 
 
-def weight_of(noise_hu: float, wave_mm: float) -> float:
-    """What the pair asks for, of the same structure with noise in both scans and a field with waves of 48 mm."""
+def weight_of(noise_hu: float, wave_mm: float, lumps: float = 0.0) -> float:
+    """What the pair asks for, of the same structure with noise in both scans and a field with waves of 48 mm.
+
+    The noise is blurred by ``lumps`` voxels and as strong as before.
+    """
     grid = Grid((48, 40, 36), (2.0, 2.0, 2.0))
     structure = torch.nn.functional.interpolate(
         random(1, 1, 9, 10, 12).float() * 150 - 700,
@@ -74,9 +78,9 @@ def weight_of(noise_hu: float, wave_mm: float) -> float:
         mode="trilinear",
         align_corners=True,
     )[0, 0]
+    noises = [gaussian(random(1, 1, *grid.shape, seed=seed).float(), lumps) for seed in (1, 2)]
     fixed, moving = (
-        Volume(structure + noise_hu * random(*grid.shape, seed=seed).float(), grid)
-        for seed in (1, 2)
+        Volume(structure + noise_hu * noise[0, 0] / noise.std(), grid) for noise in noises
     )
     lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
     scale = Scale(spacing=2.0, control=12.0, window=6.0, bending=None, steps=1)
@@ -89,8 +93,13 @@ def weight_of(noise_hu: float, wave_mm: float) -> float:
 
 
 def test_noise_and_evenness_ask_for_more() -> None:
-    assert weight_of(20.0, 3.0) > 1.5 * weight_of(10.0, 3.0)
-    assert weight_of(10.0, 3.0) > 1.5 * weight_of(10.0, 6.0)
+    assert weight_of(80.0, 3.0) > 1.5 * weight_of(40.0, 3.0)
+    assert weight_of(80.0, 3.0) > 1.5 * weight_of(80.0, 6.0)
+
+
+def test_noise_in_lumps_asks_for_more() -> None:
+    """It is fewer observations."""
+    assert 300 > weight_of(80.0, 6.0, lumps=0.5) > 1.5 * weight_of(80.0, 6.0)
 
 
 def test_a_field_that_does_not_bend_is_held_back_as_much_as_allowed() -> None:

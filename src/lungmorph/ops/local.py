@@ -11,28 +11,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Half-widths in voxels: one for all axes, or along (x, y, z).
+Radius = int | tuple[int, int, int]
 
-def box_mean(image: Tensor, radius: int) -> Tensor:
-    """Mean over the cube of side 2*radius+1 around every voxel; the border voxel is repeated.
+
+def box_mean(image: Tensor, radius: Radius) -> Tensor:
+    """Mean over the box of sides 2*radius+1 around every voxel; the border voxel is repeated.
 
     Args:
         image: (B, C, D, H, W).
-        radius: voxels, the same along every axis; 0 returns the image.
+        radius: 0 leaves an axis as it is.
 
     Returns:
         (B, C, D, H, W).
     """
-    width = 2 * radius + 1
-    for dim in (2, 3, 4) if radius > 0 else ():
+    count = 1
+    for axis, half in reversed(list(enumerate(_along_axes(radius)))):
+        if half == 0:
+            continue
+        dim, width = 4 - axis, 2 * half + 1
+        count *= width
         size = image.shape[dim]
         ends = [0] * 6
-        ends[2 * (4 - dim)] = ends[2 * (4 - dim) + 1] = radius
+        ends[2 * axis] = ends[2 * axis + 1] = half
         padded = F.pad(image, ends, mode="replicate")
         total = padded.narrow(dim, 0, size).clone()
         for offset in range(1, width):
             total += padded.narrow(dim, offset, size)
         image = total
-    return image / width**3
+    return image / count
+
+
+def _along_axes(radius: Radius) -> tuple[int, int, int]:
+    return (radius, radius, radius) if isinstance(radius, int) else radius
 
 
 def eroded(mask: Tensor, radius: int) -> Tensor:
@@ -46,7 +57,7 @@ def dilated(mask: Tensor, radius: int) -> Tensor:
     return F.max_pool3d(mask.float()[None, None], 2 * radius + 1, 1, radius)[0, 0] > 0.5
 
 
-def normalize_locally(image: Tensor, radius: int, floor: float) -> Tensor:
+def normalize_locally(image: Tensor, radius: Radius, floor: float) -> Tensor:
     """(image - local mean) / sqrt(local variance + floor**2).
 
     Half the mean squared difference of two images so treated is one minus their local correlation
@@ -54,7 +65,7 @@ def normalize_locally(image: Tensor, radius: int, floor: float) -> Tensor:
 
     Args:
         image: (B, C, D, H, W).
-        radius: of the window, voxels.
+        radius: of the window.
         floor: contrast, in units of the image, below which a place counts as flat: keeps noise from
             being blown up to structure, and the quotient finite.
     """

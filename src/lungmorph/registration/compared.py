@@ -54,4 +54,4 @@ def lung_in_either(
 def lung_share(lungs: Volume, grid: Grid) -> Tensor:
     """How much of every voxel is lung: (D, H, W), 0 to 1, on the grid, from a mask."""
     whole = Volume(lungs.data.float(), lungs.grid)
-    return whole.reduce(grid.spacing[0]).resample(grid, 0.0).data
+    return whole.reduce(min(grid.spacing)).resample(grid, 0.0).data

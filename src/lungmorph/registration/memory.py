@@ -12,6 +12,7 @@ import psutil
 from ..errors import InputError
 from ..networks import ModelConfig, choose
 from ..space import Grid
+from .lattice import lattice
 from .presets import Preset
 from .refine import BLOCK_VOXELS
 
@@ -38,9 +39,9 @@ def available_bytes() -> int:
     return max(free, 0)
 
 
-def refine_bytes(region: Grid, spacing: float) -> int:
-    """Peak of a refinement on a lattice of ``spacing`` mm over ``region``."""
-    voxels = region.with_spacing(spacing).voxels
+def refine_bytes(fixed: Grid, region: Grid, spacing: float) -> int:
+    """Peak of a refinement at ``spacing`` mm over ``region`` of the fixed scan."""
+    voxels = lattice(fixed, region, spacing).voxels
     return REFINE_BYTES * voxels + BLOCK_BYTES * min(voxels, BLOCK_VOXELS)
 
 
@@ -68,12 +69,12 @@ def fit_to_memory(
             is, and the setting that fits.
     """
     free = available_bytes() - SCAN_BYTES * (fixed.voxels + moving.voxels)
-    kept = tuple(s for s in preset.scales if refine_bytes(region, s.spacing) <= free)
+    kept = tuple(s for s in preset.scales if refine_bytes(fixed, region, s.spacing) <= free)
     if len(kept) < len(preset.scales):
         wanted = preset.scales[-1].spacing
-        needed = refine_bytes(region, wanted) + SCAN_BYTES * (fixed.voxels + moving.voxels)
+        needed = refine_bytes(fixed, region, wanted) + SCAN_BYTES * (fixed.voxels + moving.voxels)
         if insist or not kept:
-            fits = _finest_that_fits(region, free)
+            fits = _finest_that_fits(fixed, region, free)
             raise InputError(
                 "memory",
                 expected=f"{needed / 1e9:.1f} GB for a refinement at {wanted:g} mm",
@@ -94,6 +95,6 @@ def fit_to_memory(
     return preset, count, spacing
 
 
-def _finest_that_fits(region: Grid, free: int) -> float | None:
+def _finest_that_fits(fixed: Grid, region: Grid, free: int) -> float | None:
     spacings = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-    return next((s for s in spacings if refine_bytes(region, s) <= free), None)
+    return next((s for s in spacings if refine_bytes(fixed, region, s) <= free), None)

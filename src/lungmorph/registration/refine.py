@@ -9,7 +9,8 @@ its square (reweighted), so that a nodule that grew does not drag its surroundin
 
 The regulariser is the bending energy of the displacement (Rueckert et al. 1999): breathing stretches the lung evenly over
 wide parts, and a stretch costs nothing. On fine scales its weight is that of the posterior mode: the mean square of what
-the images leave unexplained, over the mean square of the bending thereabouts. So noisy scans are smoothed more, and where
+the images leave unexplained, times the volume within which that is alike (so much counts as one observation), over the mean
+square of the bending thereabouts. So noisy scans are smoothed more, and those whose noise is in lumps, and where
 the lung moves in a complicated way, above the diaphragm or between lobes that slide, it is smoothed less.
 
 Nothing outlives a call: no weights are touched, and the next pair starts fresh.
@@ -26,31 +27,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ops.local import box_mean, gaussian, normalize_locally
+from ..ops.local import box_mean, normalize_locally
 from ..ops.spline import expand, gather
 from ..ops.warp import length
 from ..space import Affine, Grid, Volume
+from ..space.grid import Float
 from ..space.sampling import sample_world, world_points
 from .bending import DIAGONAL, bending, bending_force
 from .compared import lung_in_either, lung_share
 from .control import ControlField, control_grid
 from .displacement import Displacement, nothing
+from .lattice import lattice, measured
 from .prepare import Prepared
 
 Block = tuple[slice, slice, slice]
 
 log = logging.getLogger(__name__)
 
-#: Of the bending energy, times mean square residual over mean square bending; and its limits, mm^2.
-PRIOR, WEIGHTS = 0.03, (0.2, 300.0)
+#: Of the bending energy, times mean square residual and the volume of one observation (mm^3) over mean square bending;
+#: and its limits, mm^2.
+PRIOR, WEIGHTS = 3e-4, (0.2, 300.0)
+#: Neighbours whose residuals are more alike than this tell of what is not registered yet.
+MOST_ALIKE = 0.9
 #: Share of the whole lungs in the mean square bending of a place.
 EVEN_BENDING = 0.1
 #: About so many voxels are worked on at a time.
 BLOCK_VOXELS = 1_000_000
 #: Contrast in HU below which a place counts as flat.
 FLAT_HU = 40.0
-#: Blur, in units of the slice distance, that hides the ripple of linear interpolation between slices.
-EVEN = 0.4
+#: How far from the pre-alignment the moving scan is looked at, mm.
+REACH_MM = 40.0
+#: So far around it the edge of the lung counts as lung, mm.
+EDGE_MM = 3.0
 
 
 @dataclass(frozen=True)
@@ -121,36 +129,44 @@ class _Problem:
     def __init__(self, pair: Prepared, affine: Affine, scale: Scale, field: ControlField) -> None:
         self.scale = scale
         self.field = field
-        self.grid = pair.region.with_spacing(scale.spacing)
+        self.grid = lattice(pair.fixed.grid, pair.region, scale.spacing)
         self.basis = field.weights(self.grid)
-        self.radius = max(1, round(scale.window / scale.spacing))
+        self.radius = _radius(self.grid, scale.window)
         self.affine = affine
-        # moving image on a lattice of the same spacing, around all that the region can reach
-        reach = affine.apply(self.grid.corners)
-        low, high = pair.moving.grid.bounds()
-        low = np.maximum(low, reach.min(axis=0) - 40)
-        high = np.minimum(high, reach.max(axis=0) + 40)
-        self.moving_grid = Grid.covering(low, high, scale.spacing)
-        self.moving = _window(_evenly_blurred(pair.moving, self.moving_grid))
-        self.fixed = normalize_locally(
-            _window(_evenly_blurred(pair.fixed, self.grid))[None, None], self.radius, FLAT_HU
-        )[0, 0]
+        self.moving = _seen_of(pair.moving, affine.apply(self.grid.corners), scale.spacing)
+        fixed = _seen_of(pair.fixed, self.grid.corners, scale.spacing).resample(self.grid)
+        self.fixed = normalize_locally(fixed.data[None, None], self.radius, FLAT_HU)[0, 0]
         lungs = lung_in_either(pair, affine, field.on, self.grid)
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask
-        wide = box_mean(lungs[None, None], max(1, round(3.0 / scale.spacing)))[0, 0]
+        wide = box_mean(lungs[None, None], _radius(self.grid, EDGE_MM))[0, 0]
         self.mask = (wide > 0.1).float()
         self.blocks = _blocks(self.mask)
         if scale.bending is None:
-            self._look_how_it_bends(pair.fixed_lungs)
+            self._look_at_what_is_left(pair.fixed_lungs)
 
-    def _look_how_it_bends(self, fixed_lungs: Volume) -> None:
-        """Mean square bending in the lungs, and mean square of what the images leave unexplained."""
+    def _look_at_what_is_left(self, fixed_lungs: Volume) -> None:
+        """Mean square bending in the lungs; mean square of what the images leave unexplained, and volume of one observation."""
         inside = fixed_lungs.resample(self.field.grid).data > 0
         bends = bending(self.field.coefficients, self.field.grid.spacing[0])
         self.bends = float((bends * inside).sum()) / max(int(inside.sum()), 1)
-        squares = (self._seen(block)[2].square() * self.mask[block] for block in self.blocks)
-        total = sum(float(square.sum()) for square in squares)
-        self.unexplained = total / max(float(self.mask.sum()), 1.0)
+        # what holds no air in the fixed scan looks like nothing in the other
+        share = lung_share(fixed_lungs, self.grid)
+        square, alike = 0.0, [0.0, 0.0, 0.0]
+        for block in _blocks(share):
+            left = self._seen(block)[2] * share[block]
+            square += float(left.square().sum())
+            for axis in range(3):
+                dim, count = 2 - axis, left.shape[2 - axis] - 1
+                pairs = left.narrow(dim, 0, count) * left.narrow(dim, 1, count)
+                alike[axis] += float(pairs.sum())
+        self.unexplained = square / max(float(share.sum()), 1.0)
+
+        # what falls by a factor from neighbour to neighbour makes (1 + factor) / (1 - factor) of them one observation
+        factors = [min(max(value / max(square, 1e-12), 0.0), MOST_ALIKE) for value in alike]
+        lengths = [
+            step * (1 + f) / (1 - f) for step, f in zip(self.grid.spacing, factors, strict=True)
+        ]
+        self.observation = lengths[0] * lengths[1] * lengths[2]
 
     def weight(self) -> Tensor:
         """Of the bending energy at every control point (D, H, W), mm^2."""
@@ -159,13 +175,14 @@ class _Problem:
         bends = bending(self.field.coefficients, self.field.grid.spacing[0])
         near = box_mean(box_mean(bends[None, None], 1), 1)[0, 0]
         expected = EVEN_BENDING * self.bends + (1 - EVEN_BENDING) * near
-        return (PRIOR * self.unexplained / (expected + 1e-12)).clamp(*WEIGHTS)
+        evidence = self.unexplained * self.observation
+        return (PRIOR * evidence / (expected + 1e-12)).clamp(*WEIGHTS)
 
     def step(self) -> None:
         """One damped Gauss-Newton step, block by block: what is computed stays near the processor."""
         total = torch.stack([self._normal_equations(block) for block in self.blocks]).sum(dim=0)
         # order: xx xy xz xr yy yz yr zz zr
-        xx, xy, xz, xr, yy, yz, yr, zz, zr = total * self.scale.spacing**3
+        xx, xy, xz, xr, yy, yz, yr, zz, zr = total * self.grid.voxel_volume
         matrix = torch.stack([xx, xy, xz, yy, yz, zz])
         right = torch.stack([xr, yr, zr])
         with _one_thread():
@@ -191,10 +208,9 @@ class _Problem:
             the block, fixed minus warped.
         """
         # the windows of the voxels and the differences to their neighbours reach beyond them
-        halo = self.radius + 1
         wide = tuple(
-            slice(max(0, part.start - halo), min(n, part.stop + halo))
-            for part, n in zip(block, self.grid.shape, strict=True)
+            slice(max(0, part.start - half - 1), min(n, part.stop + half + 1))
+            for part, n, half in zip(block, self.grid.shape, self.radius[::-1], strict=True)
         )
         z, y, x = (
             slice(part.start - around.start, part.stop - around.start)
@@ -206,7 +222,7 @@ class _Problem:
         basis = [weights[part] for weights, part in zip(self.basis, wide, strict=True)]
         displacement = expand(self.field.coefficients, (basis[0], basis[1], basis[2]))
         points = self.affine.map_points(world_points(around)).add_(displacement.movedim(0, -1))
-        warped = sample_world(self.moving[None], self.moving_grid, points)
+        warped = sample_world(self.moving.data[None], self.moving.grid, points)
         warped = normalize_locally(warped[None], self.radius, FLAT_HU)[0, 0]
         return (self.fixed[wide] + warped) / 2, (z, y, x), self.fixed[block] - warped[z, y, x]
 
@@ -214,7 +230,10 @@ class _Problem:
         """Products of gradients and residual in a block, gathered at the control points: (9, d, h, w)."""
         # the mean of both gradients: second order at the price of first (Malis' ESM)
         mean, inner, residual = self._seen(block)
-        gradient = [_central(mean, dim)[inner] / self.scale.spacing for dim in (2, 1, 0)]
+        gradient = [
+            torch.gradient(mean, dim=2 - axis)[0][inner] / step
+            for axis, step in enumerate(self.grid.spacing)
+        ]
         weight = self.mask[block] / (residual.abs() + 0.5)
         products = []
         for a in range(3):
@@ -294,22 +313,24 @@ def _blocks(mask: Tensor) -> list[Block]:
     return blocks
 
 
-def _evenly_blurred(volume: Volume, grid: Grid) -> Tensor:
-    """The image on a lattice, as blurred between its slices as on them.
+def _seen_of(scan: Volume, corners: Float, spacing: float) -> Volume:
+    """What a scale sees of a scan, between -1000 and 200 HU, around the box of some corners (N, 3), LPS mm."""
+    at = scan.grid.to_index(corners)
+    reach = np.asarray(scan.grid.in_voxels(REACH_MM))
+    start = np.clip(np.floor(at.min(axis=0) - reach), 0, np.asarray(scan.grid.size) - 1).astype(int)
+    end = np.clip(np.ceil(at.max(axis=0) + reach), start, np.asarray(scan.grid.size) - 1).astype(
+        int
+    )
+    # whole blocks of the whole scan, so that its lattice stays where it is
+    blocks = np.asarray(scan.grid.blocks(spacing))
+    start -= start % blocks
+    end = np.minimum(end + blocks, scan.grid.size) - 1
+    part = scan.crop_to(scan.grid.crop(start.tolist(), (end - start + 1).tolist()))
+    seen = measured(part, spacing)
+    return Volume(seen.data.clamp(-1000, 200), seen.grid)
 
-    Linear interpolation blurs most half-way between two samples and not at all on one; where slices are
-    thicker than the lattice, that ripple would be taken for motion. A blur of ``EVEN`` of the difference
-    hides it.
-    """
-    image = volume.reduce(grid.spacing[0]).resample(grid).data
-    along = np.abs(np.asarray(volume.grid.direction)) @ np.asarray(volume.grid.spacing)
-    sigma = [EVEN * n / s if n > 1.1 * s else 0.0 for n, s in zip(along, grid.spacing, strict=True)]
-    return gaussian(image[None, None], (sigma[0], sigma[1], sigma[2]))[0, 0]
 
-
-def _window(hu: Tensor) -> Tensor:
-    return hu.clamp(-1000, 200)
-
-
-def _central(image: Tensor, dim: int) -> Tensor:
-    return torch.gradient(image, dim=dim)[0]
+def _radius(grid: Grid, mm: float) -> tuple[int, int, int]:
+    """A half-width in voxels along (x, y, z), at least one."""
+    x, y, z = (max(1, round(count)) for count in grid.in_voxels(mm))
+    return x, y, z

@@ -175,6 +175,21 @@ class Grid:
         first = tuple(self.to_world(start))
         return Grid((width, height, depth), self.spacing, first, self.direction)
 
+    def blocks(self, spacing: float) -> tuple[int, int, int]:
+        """How many voxels along (x, y, z) make blocks of about ``spacing`` mm; at least one, at most all."""
+        x, y, z = (
+            min(max(1, int(spacing / step + 0.25)), count)
+            for step, count in zip(self.spacing, self.size, strict=True)
+        )
+        return x, y, z
+
+    def in_blocks(self, factors: tuple[int, int, int]) -> Grid:
+        """The grid of whole blocks of so many voxels along (x, y, z); voxels left over at the end are left out."""
+        x, y, z = (count // factor for count, factor in zip(self.size, factors, strict=True))
+        dx, dy, dz = (step * factor for step, factor in zip(self.spacing, factors, strict=True))
+        first = self.to_world([(factor - 1) / 2 for factor in factors])
+        return Grid((x, y, z), (dx, dy, dz), tuple(first), self.direction)
+
     def in_voxels(self, mm: float) -> tuple[float, float, float]:
         """A length in mm as so many voxels along (x, y, z) of the grid's own axes."""
         x, y, z = (mm / step for step in self.spacing)

@@ -78,21 +78,12 @@ class Volume:
         What a coarser lattice should be read from, so that it does not alias. Averages are taken in
         the image's own frame and the grid follows exactly.
         """
-        factors = [
-            min(max(1, int(spacing / s + 0.25)), n)
-            for s, n in zip(self.grid.spacing, self.grid.size, strict=True)
-        ]
+        factors = self.grid.blocks(spacing)
         data = self.data if self.data.dtype.is_floating_point else self.data.float()
         if max(factors) == 1:
             return Volume(data, self.grid)
-        data = avg_pool3d(data[None, None], (factors[2], factors[1], factors[0]))[0, 0]
-        grid = Grid(
-            (data.shape[2], data.shape[1], data.shape[0]),
-            tuple(s * f for s, f in zip(self.grid.spacing, factors, strict=True)),  # type: ignore[arg-type]
-            tuple(self.grid.to_world([(f - 1) / 2 for f in factors])),
-            self.grid.direction,
-        )
-        return Volume(data, grid)
+        data = avg_pool3d(data[None, None], factors[::-1])[0, 0]
+        return Volume(data, self.grid.in_blocks(factors))
 
     def crop_to(self, grid: Grid) -> Volume:
         """Cut out ``grid``, a :meth:`Grid.crop` of this volume's own grid that lies inside it."""
