@@ -60,7 +60,7 @@ def test_composition_is_one_warp_after_the_other(seed: int) -> None:
 @given(st.integers(0, 500))
 @settings(deadline=None, max_examples=15)
 def test_inverse_undoes_the_field(seed: int) -> None:
-    u = field(seed, 2.0)
+    u = field(seed, 1.3)  # none of these folds; at 2.0 some do, and two of them cannot be undone
     v, missed = invert(u)
     assert float(missed.abs().max()) < 0.1
     inner = (..., slice(3, -3), slice(3, -3), slice(3, -3))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
+import torch
 
 from ..errors import InputError
 from ..networks import ModelConfig, choose
@@ -18,8 +19,8 @@ from .refine import BLOCK_VOXELS
 
 log = logging.getLogger(__name__)
 
-#: Bytes at the peak of a refinement step for every voxel of its lattice, and more for those of the block that
-#: it works on, measured (benchmarks/memory.py prints their sum), with a reserve of a quarter.
+#: Bytes at the peak of a refinement step for every voxel of its lattice, and more for those of the blocks that
+#: its threads work on, measured (benchmarks/memory.py prints their sum), with a reserve of a quarter.
 REFINE_BYTES, BLOCK_BYTES = 30, 200
 #: Likewise for every voxel of both scans, for the copies that are held through all steps.
 SCAN_BYTES = 24
@@ -42,7 +43,7 @@ def available_bytes() -> int:
 def refine_bytes(fixed: Grid, region: Grid, spacing: float) -> int:
     """Peak of a refinement at ``spacing`` mm over ``region`` of the fixed scan."""
     voxels = lattice(fixed, region, spacing).voxels
-    return REFINE_BYTES * voxels + BLOCK_BYTES * min(voxels, BLOCK_VOXELS)
+    return REFINE_BYTES * voxels + BLOCK_BYTES * min(voxels, torch.get_num_threads() * BLOCK_VOXELS)
 
 
 def fit_to_memory(

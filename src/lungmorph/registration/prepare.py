@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy import ndimage
 from ..errors import InputError
 from ..space import Grid, Volume
 from ..space.grid import Float
+from ..threads import side_by_side
 from .lungs import lung_mask
 
 #: Paddings outside the scanner's field of view (-2000, -3024, ...) are read as air.
@@ -55,15 +55,16 @@ def prepare(
     fixed, moving = (
         clean_hu(image, name) for image, name in zip((fixed, moving), names, strict=True)
     )
-    # both scans at once: what finds lungs uses one core
-    with ThreadPoolExecutor(2 if torch.get_num_threads() > 1 else 1) as both:
-        lungs = list(both.map(_lungs, (fixed, moving), (fixed_mask, moving_mask), names))
+    # what finds lungs uses one core
+    scans = ((fixed, fixed_mask, names[0]), (moving, moving_mask, names[1]))
+    lungs = side_by_side(_lungs, scans)
     low, high = lung_bounds(lungs[0])
     region = Grid.covering(low, high, 2.0, margin=MARGIN_MM)
     return Prepared(fixed, moving, lungs[0], lungs[1], region)
 
 
-def _lungs(image: Volume, mask: Volume | None, name: object) -> Volume:
+def _lungs(scan: tuple[Volume, Volume | None, object]) -> Volume:
+    image, mask, name = scan
     if mask is None:
         return lung_mask(image, name)
     if not bool(mask.data.any()):

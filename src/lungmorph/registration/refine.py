@@ -19,8 +19,7 @@ Nothing outlives a call: no weights are touched, and the next pair starts fresh.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +32,7 @@ from ..ops.warp import length
 from ..space import Affine, Grid, Volume
 from ..space.grid import Float
 from ..space.sampling import sample_world, world_points
+from ..threads import one_thread, side_by_side
 from .bending import DIAGONAL, bending, bending_force
 from .compared import lung_in_either, lung_share
 from .control import ControlField, control_grid
@@ -51,8 +51,8 @@ PRIOR, WEIGHTS = 3e-4, (0.2, 300.0)
 MOST_ALIKE = 0.9
 #: Share of the whole lungs in the mean square bending of a place.
 EVEN_BENDING = 0.1
-#: About so many voxels are worked on at a time.
-BLOCK_VOXELS = 1_000_000
+#: About so many voxels are worked on at a time, by each thread.
+BLOCK_VOXELS = 500_000
 #: Contrast in HU below which a place counts as flat.
 FLAT_HU = 40.0
 #: How far from the pre-alignment the moving scan is looked at, mm.
@@ -151,16 +151,19 @@ class _Problem:
         self.bends = float((bends * inside).sum()) / max(int(inside.sum()), 1)
         # what holds no air in the fixed scan looks like nothing in the other
         share = lung_share(fixed_lungs, self.grid)
-        square, alike = 0.0, [0.0, 0.0, 0.0]
-        for block in _blocks(share):
-            left = self._seen(block)[2] * share[block]
-            square += float(left.square().sum())
-            for axis in range(3):
-                dim, count = 2 - axis, left.shape[2 - axis] - 1
-                pairs = left.narrow(dim, 0, count) * left.narrow(dim, 1, count)
-                alike[axis] += float(pairs.sum())
-        self.unexplained = square / max(float(share.sum()), 1.0)
 
+        def products(block: Block) -> Tensor:
+            """Sum of the squares of what is left, and of its products with its neighbours along x, y, z."""
+            left = self._seen(block)[2] * share[block]
+            pairs = [
+                left.narrow(dim, 0, left.shape[dim] - 1) * left.narrow(dim, 1, left.shape[dim] - 1)
+                for dim in (2, 1, 0)
+            ]
+            return torch.stack([left.square().sum(), *(pair.sum() for pair in pairs)])
+
+        sums = torch.stack(side_by_side(products, _blocks(share))).sum(dim=0)
+        square, *alike = sums.tolist()
+        self.unexplained = square / max(float(share.sum()), 1.0)
         # what falls by a factor from neighbour to neighbour makes (1 + factor) / (1 - factor) of them one observation
         factors = [min(max(value / max(square, 1e-12), 0.0), MOST_ALIKE) for value in alike]
         lengths = [
@@ -180,12 +183,12 @@ class _Problem:
 
     def step(self) -> None:
         """One damped Gauss-Newton step, block by block: what is computed stays near the processor."""
-        total = torch.stack([self._normal_equations(block) for block in self.blocks]).sum(dim=0)
+        total = torch.stack(side_by_side(self._normal_equations, self.blocks)).sum(dim=0)
         # order: xx xy xz xr yy yz yr zz zr
         xx, xy, xz, xr, yy, yz, yr, zz, zr = total * self.grid.voxel_volume
         matrix = torch.stack([xx, xy, xz, yy, yz, zz])
         right = torch.stack([xr, yr, zr])
-        with _one_thread():
+        with one_thread():
             update = self._solve(matrix, right)
         longest = length(update[None])[0]
         limit = 1.5 * self.scale.spacing
@@ -196,9 +199,11 @@ class _Problem:
     def difference(self, lungs: Volume) -> float:
         """Mean absolute difference of the images in the lungs."""
         share = lung_share(lungs, self.grid)
-        parts = ((share[block], self._seen(block)[2]) for block in _blocks(share))
-        total = sum(float((inside * apart.abs()).sum()) for inside, apart in parts)
-        return total / max(float(share.sum()), 1.0)
+
+        def apart(block: Block) -> float:
+            return float((share[block] * self._seen(block)[2].abs()).sum())
+
+        return sum(side_by_side(apart, _blocks(share))) / max(float(share.sum()), 1.0)
 
     def _seen(self, block: Block) -> tuple[Tensor, Block, Tensor]:
         """Both images in a block as the field has them.
@@ -278,21 +283,6 @@ class _Problem:
             p = z + (new / rz) * p
             rz = new
         return u
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """For many small operations: to share them costs as much as it saves, and many times that on a busy machine.
-
-    Threads wait for each other after every operation; where other programs want the processor, each wait
-    lasts until the scheduler lets the last one go on.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _blocks(mask: Tensor) -> list[Block]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 
 from ..space import Affine
+from ..threads import side_by_side
 from .compared import lung_share
+from .control import ControlField
 from .displacement import Displacement
 from .prepare import Prepared
 from .refine import Scale, refine, unexplained
@@ -44,7 +47,8 @@ def best_start(
     """
     kept = dict(guesses)
     for scale in scales:
-        fields = {name: refine(pair, affine, [scale], v, progress) for name, v in kept.items()}
+        found = side_by_side(partial(_refined, pair, affine, scale, progress), list(kept.values()))
+        fields = dict(zip(kept, found, strict=True))
         apart: dict[str, Displacement] = {}
         for name, field in fields.items():
             if not any(_same(pair, field.on, other, scale.spacing) for other in apart.values()):
@@ -56,6 +60,16 @@ def best_start(
     left = {name: unexplained(pair, affine, scales[-1], fields[name]) for name in kept}
     log.info("unexplained: %s", ", ".join(f"{name} {value:.4f}" for name, value in left.items()))
     return kept[min(left, key=left.__getitem__)]
+
+
+def _refined(
+    pair: Prepared,
+    affine: Affine,
+    scale: Scale,
+    progress: Callable[[str], None] | None,
+    start: Displacement,
+) -> ControlField:
+    return refine(pair, affine, [scale], start, progress)
 
 
 def _same(pair: Prepared, one: Displacement, other: Displacement, spacing: float) -> bool:
