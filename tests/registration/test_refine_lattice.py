@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from lungmorph.registration.lattice import lattice, measured
+from lungmorph.registration.lattice import lattice, seen
 from lungmorph.space import Grid, Volume
 
 REGION = Grid.covering((-31.0, -44.0, -52.5), (52.0, 41.0, 47.0), 2.0)
@@ -62,10 +62,22 @@ def test_even_points_for_an_oblique_scan_and_for_few_thick_slices() -> None:
     assert lattice(thick, REGION, 1.25).spacing == (1.5, 1.5, 1.25)
 
 
+def test_the_fixed_scan_is_not_interpolated() -> None:
+    """On its lattice a scan has the averages of whole blocks as they are, wherever the box begins."""
+    scan = Grid((260, 250, 120), (0.7, 0.7, 2.0), (-90.0, -85.0, -120.0))
+    noise = torch.randn(scan.shape, generator=torch.Generator().manual_seed(0)) * 50 - 500
+    whole = seen(Volume(noise, scan), scan.corners, 1.25)
+    for shift in (0.0, 0.7):
+        region = Grid.covering((-31.0 + shift, -40.0, -52.5), (22.0 + shift, 31.0, 17.0), 2.0)
+        on = lattice(scan, region, 1.25)
+        found = seen(Volume(noise, scan), on.corners, 1.25).resample(on)
+        assert torch.allclose(found.data, whole.crop_to(on).data, atol=0.05)
+
+
 def test_blur_between_voxels_and_on_them_is_less_unlike() -> None:
     """White noise, read on the voxels and half-way between: its spread tells of the blur."""
     grid = Grid((60, 60, 60), (2.0, 2.0, 2.0))
-    noise = torch.randn(grid.shape, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(grid.shape, generator=torch.Generator().manual_seed(0)) * 50 - 500
 
     def ripple(volume: Volume) -> float:
         between = Grid(
@@ -73,8 +85,8 @@ def test_blur_between_voxels_and_on_them_is_less_unlike() -> None:
         )
         return float(volume.data.std() / volume.resample(between).data.std())
 
-    assert ripple(measured(Volume(noise, grid), 1.5)) < 0.9 * ripple(Volume(noise, grid))
+    assert ripple(seen(Volume(noise, grid), grid.corners, 1.5)) < 0.9 * ripple(Volume(noise, grid))
     # of voxels finer than the scale as much is left as of those it would take
-    assert float(measured(Volume(noise, grid), 3.4).data.std()) < float(
-        measured(Volume(noise, grid), 1.5).data.std()
+    assert float(seen(Volume(noise, grid), grid.corners, 3.4).data.std()) < float(
+        seen(Volume(noise, grid), grid.corners, 1.5).data.std()
     )

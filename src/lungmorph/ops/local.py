@@ -26,7 +26,7 @@ def box_mean(image: Tensor, radius: Radius) -> Tensor:
         (B, C, D, H, W).
     """
     count = 1
-    for axis, half in reversed(list(enumerate(_along_axes(radius)))):
+    for axis, half in enumerate(_along_axes(radius)):
         if half == 0:
             continue
         dim, width = 4 - axis, 2 * half + 1

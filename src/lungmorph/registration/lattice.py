@@ -12,26 +12,45 @@ import numpy as np
 
 from ..ops.local import gaussian
 from ..space import Grid, Volume
+from ..space.grid import Float
 
 #: Blur, in voxels, against the ripple of linear interpolation.
 EVEN = 0.4
 #: Down to so much of a scale's spacing the voxels of the scan are taken as they are.
 NEAR = 0.75
+#: How far around its box a scan is looked at, mm.
+REACH_MM = 40.0
 #: So many voxels at least, along an axis.
 FEWEST = 8
 
 
-def measured(scan: Volume, spacing: float) -> Volume:
-    """A scan for a scale: averaged in whole blocks up to about ``spacing`` mm, and blurred a little."""
-    coarse = scan.reduce(spacing)
+def seen(scan: Volume, corners: Float, spacing: float) -> Volume:
+    """What a scale sees of a scan: averaged in whole blocks up to about ``spacing`` mm, blurred a little, -1000 to 200 HU.
+
+    Args:
+        scan: in HU.
+        corners: (N, 3), LPS mm, of a box; it is cut out with ``REACH_MM`` around it, as far as the scan goes.
+        spacing: of the scale, mm.
+    """
+    last = np.asarray(scan.grid.size) - 1
+    at, reach = scan.grid.to_index(corners), np.asarray(scan.grid.in_voxels(REACH_MM))
+    start = np.clip(np.floor(at.min(axis=0) - reach), 0, last).astype(int)
+    end = np.clip(np.ceil(at.max(axis=0) + reach), start, last).astype(int)
+    # the same blocks as of the whole scan
+    blocks = np.asarray(scan.grid.blocks(spacing))
+    start -= start % blocks
+    end = np.minimum(end + blocks, last)
+    part = scan.crop_to(scan.grid.crop(start.tolist(), (end - start + 1).tolist()))
+    coarse = part.reduce(spacing)
     x, y, z = (EVEN * max(1.0, spacing / step) for step in coarse.grid.spacing)
-    return Volume(gaussian(coarse.data[None, None], (x, y, z))[0, 0], coarse.grid)
+    blurred = gaussian(coarse.data[None, None], (x, y, z))[0, 0]
+    return Volume(blurred.clamp(-1000, 200), coarse.grid)
 
 
 def lattice(scan: Grid, region: Grid, spacing: float) -> Grid:
     """The world-aligned lattice over a box on which a scan is compared at a scale.
 
-    Along every axis it has the voxels of the scan, averaged as :func:`measured` does; points ``spacing`` mm apart where those
+    Along every axis it has the voxels of the scan, averaged as :func:`seen` does; points ``spacing`` mm apart where those
     are finer than ``NEAR`` of it, or too few, or where the scan is oblique.
 
     Args:

@@ -22,7 +22,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,14 +29,13 @@ from ..ops.local import box_mean, normalize_locally
 from ..ops.spline import expand, gather
 from ..ops.warp import length
 from ..space import Affine, Grid, Volume
-from ..space.grid import Float
 from ..space.sampling import sample_world, world_points
 from ..threads import one_thread, side_by_side
 from .bending import DIAGONAL, bending, bending_force
 from .compared import lung_in_either, lung_share
 from .control import ControlField, control_grid
 from .displacement import Displacement, nothing
-from .lattice import lattice, measured
+from .lattice import lattice, seen
 from .prepare import Prepared
 
 Block = tuple[slice, slice, slice]
@@ -55,8 +53,6 @@ EVEN_BENDING = 0.1
 BLOCK_VOXELS = 500_000
 #: Contrast in HU below which a place counts as flat.
 FLAT_HU = 40.0
-#: How far from the pre-alignment the moving scan is looked at, mm.
-REACH_MM = 40.0
 #: So far around it the edge of the lung counts as lung, mm.
 EDGE_MM = 3.0
 
@@ -133,8 +129,8 @@ class _Problem:
         self.basis = field.weights(self.grid)
         self.radius = _radius(self.grid, scale.window)
         self.affine = affine
-        self.moving = _seen_of(pair.moving, affine.apply(self.grid.corners), scale.spacing)
-        fixed = _seen_of(pair.fixed, self.grid.corners, scale.spacing).resample(self.grid)
+        self.moving = seen(pair.moving, affine.apply(self.grid.corners), scale.spacing)
+        fixed = seen(pair.fixed, self.grid.corners, scale.spacing).resample(self.grid)
         self.fixed = normalize_locally(fixed.data[None, None], self.radius, FLAT_HU)[0, 0]
         lungs = lung_in_either(pair, affine, field.on, self.grid)
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask
@@ -301,23 +297,6 @@ def _blocks(mask: Tensor) -> list[Block]:
         (z0, z1), (y0, y1), (x0, x1) = ends
         blocks.append((slice(first + z0, first + z1), slice(y0, y1), slice(x0, x1)))
     return blocks
-
-
-def _seen_of(scan: Volume, corners: Float, spacing: float) -> Volume:
-    """What a scale sees of a scan, between -1000 and 200 HU, around the box of some corners (N, 3), LPS mm."""
-    at = scan.grid.to_index(corners)
-    reach = np.asarray(scan.grid.in_voxels(REACH_MM))
-    start = np.clip(np.floor(at.min(axis=0) - reach), 0, np.asarray(scan.grid.size) - 1).astype(int)
-    end = np.clip(np.ceil(at.max(axis=0) + reach), start, np.asarray(scan.grid.size) - 1).astype(
-        int
-    )
-    # whole blocks of the whole scan, so that its lattice stays where it is
-    blocks = np.asarray(scan.grid.blocks(spacing))
-    start -= start % blocks
-    end = np.minimum(end + blocks, scan.grid.size) - 1
-    part = scan.crop_to(scan.grid.crop(start.tolist(), (end - start + 1).tolist()))
-    seen = measured(part, spacing)
-    return Volume(seen.data.clamp(-1000, 200), seen.grid)
 
 
 def _radius(grid: Grid, mm: float) -> tuple[int, int, int]:
