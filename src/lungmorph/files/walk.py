@@ -10,7 +10,8 @@ from pathlib import Path
 def folders_below(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """A folder and each below it, with the names of the folders in it and of what is none, in order.
 
-    Folders that are taken out of the first list are not entered, as with :func:`os.walk`. Links to folders are followed; a folder that is reached twice counts once, so that links may go round.
+    Folders that are taken out of the first list are not entered, as with :func:`os.walk`. Links to folders are
+    followed; a folder that is reached twice counts once, so that links may go round.
     """
     seen = set()
     for place, folders, names in os.walk(root, followlinks=True):

@@ -16,7 +16,6 @@ import torch
 from ..space import Affine
 from ..threads import side_by_side
 from .compared import lung_share
-from .control import ControlField
 from .displacement import Displacement
 from .prepare import Prepared
 from .refine import Scale, refine, unexplained
@@ -47,7 +46,9 @@ def best_start(
     """
     kept = dict(guesses)
     for scale in scales:
-        found = side_by_side(partial(_refined, pair, affine, scale, progress), list(kept.values()))
+        found = side_by_side(
+            partial(refine, pair, affine, [scale], progress=progress), list(kept.values())
+        )
         fields = dict(zip(kept, found, strict=True))
         apart: dict[str, Displacement] = {}
         for name, field in fields.items():
@@ -60,16 +61,6 @@ def best_start(
     left = {name: unexplained(pair, affine, scales[-1], fields[name]) for name in kept}
     log.info("unexplained: %s", ", ".join(f"{name} {value:.4f}" for name, value in left.items()))
     return kept[min(left, key=left.__getitem__)]
-
-
-def _refined(
-    pair: Prepared,
-    affine: Affine,
-    scale: Scale,
-    progress: Callable[[str], None] | None,
-    start: Displacement,
-) -> ControlField:
-    return refine(pair, affine, [scale], start, progress)
 
 
 def _same(pair: Prepared, one: Displacement, other: Displacement, spacing: float) -> bool:
