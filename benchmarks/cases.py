@@ -3,7 +3,8 @@
     python benchmarks/cases.py FOLDER [--split development] [--quick]
 
 Every case is an anatomy (a real chest CT or an invented one), a motion (that of another real patient, or an
-invented breath) and two scanners, as `recipes.py` lists them. Landmarks lie at vessels and follow the motion exactly.
+invented breath) and two scanners, as `recipes.py` lists them. The anatomy is finer than the scans, whose voxels show what
+they hold of it on average: neither scan is the other one interpolated. Landmarks lie at vessels and follow the motion exactly.
 
 Real data is looked for in the folder named by LUNGMORPH_DATA, else in `../shared/data` beside the repository; cases
 that need it are left out without it, with a line that says so. Cases are made once and kept.
@@ -16,6 +17,7 @@ import csv
 import os
 import shutil
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,11 @@ from splits import data_folder
 COLUMNS = (
     "id", "patient", "group", "split", "fixed", "moving", "fixed_mask", "moving_mask", "landmarks",
 )  # fmt: skip
+
+#: Voxels of the patients that are scanned, mm, at most.
+DETAIL_MM = 1.5
+#: Of the two scans' lattices, in voxels of the moving one.
+APART = (0.37, 0.21, 0.43)
 
 
 def write_dataset(
@@ -82,6 +89,7 @@ def make(recipe: Recipe, data: Path | None) -> SimulatedPair:
     """The pair of a recipe."""
     anatomy = _anatomy(recipe, data)
     grid = anatomy.ct.grid
+    scan = grid.with_spacing(recipe.spacing)
     if isinstance(recipe.motion, str):
         assert data is not None
         motion = load_motion(data / "motion" / recipe.motion)
@@ -97,11 +105,12 @@ def make(recipe: Recipe, data: Path | None) -> SimulatedPair:
     airless = collapse(Draw(recipe.seed, 8), anatomy.lungs) if recipe.collapsed else None
     if airless is not None:
         field = airless.after(field)
-    moving_grid = None
+    x, y, z = recipe.spacing
+    spacing = (x, y, recipe.slices or z)
+    # where a scanner's voxels begin has nothing to do with where those of another do
+    apart = np.asarray(APART) * spacing
     offset = Affine.from_parts(np.eye(3), recipe.offset)
-    if recipe.slices is not None:
-        x, y, _ = grid.spacing
-        moving_grid = _like(grid, (x, y, recipe.slices), recipe.offset)
+    moving_grid = _like(scan, spacing, tuple(recipe.offset + apart))
     pair = simulate_pair(
         anatomy,
         field,
@@ -110,7 +119,7 @@ def make(recipe: Recipe, data: Path | None) -> SimulatedPair:
         offset=offset,
         consolidation=airless.consolidation if airless else None,
         moving_grid=moving_grid,
-        fixed_grid=_turned(grid, recipe.turned) if recipe.turned else None,
+        fixed_grid=_turned(scan, recipe.turned) if recipe.turned else scan,
     )
     return replace(pair, moving=with_contrast(pair.moving, recipe.contrast))
 
@@ -125,14 +134,16 @@ def with_contrast(scan: Volume, hu: float) -> Volume:
 def _anatomy(recipe: Recipe, data: Path | None) -> Anatomy:
     if isinstance(recipe.anatomy, int):
         half = (170.0, 130.0, 150.0)
-        return thorax(recipe.anatomy, Grid.covering([-h for h in half], half, recipe.spacing))
+        return thorax(
+            recipe.anatomy, Grid.covering([-h for h in half], half, _finer(recipe.spacing))
+        )
     assert data is not None
     ct = read_image(data / "chest_ct" / f"{recipe.anatomy}.nii.gz")
     lungs = lung_mask(ct)
     image = sitk.GetImageFromArray(ct.data.numpy())
     image.SetSpacing(ct.grid.spacing)
     # interpolated smoothly: linear interpolation would leave the slices to be seen
-    grid = around_lungs(ct, lungs, 35, recipe.spacing)
+    grid = around_lungs(ct, lungs, 35, _finer(recipe.spacing))
     image.SetOrigin(ct.grid.origin)
     fine = sitk.Resample(
         image, grid.size, sitk.Transform(), sitk.sitkBSpline, grid.origin, grid.spacing,
@@ -140,6 +151,12 @@ def _anatomy(recipe: Recipe, data: Path | None) -> Anatomy:
     )  # fmt: skip
     volume = Volume(torch.from_numpy(sitk.GetArrayFromImage(fine)).clamp_min(-1024), grid)
     return real_anatomy(volume, lung_mask(volume))
+
+
+def _finer(spacing: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Of the anatomy that scans of a spacing are taken of: at most half of it, and at most ``DETAIL_MM``."""
+    x, y, z = (step / max(2, ceil(step / DETAIL_MM)) for step in spacing)
+    return x, y, z
 
 
 def around_lungs(

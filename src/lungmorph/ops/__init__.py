@@ -4,6 +4,7 @@ Convention, once for the package: fields are (B, 3, D, H, W), channels (x, y, z)
 function says millimetres; mapping p -> p + u(p); ``align_corners=True``.
 """
 
+from .cubic import bent, sample_cubic
 from .jacobian import determinant_below, jacobian_determinant, smallest_determinant
 from .local import box_mean, dilated, eroded, gaussian, normalize_locally
 from .sample import half_widths, identity_points, sample, to_normalized
@@ -11,6 +12,7 @@ from .unfold import unfold
 from .warp import compose, integrate, invert, length, warp
 
 __all__ = [
+    "bent",
     "box_mean",
     "compose",
     "determinant_below",
@@ -25,6 +27,7 @@ __all__ = [
     "length",
     "normalize_locally",
     "sample",
+    "sample_cubic",
     "smallest_determinant",
     "to_normalized",
     "unfold",

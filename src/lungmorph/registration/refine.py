@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..ops.cubic import bent
 from ..ops.local import box_mean, normalize_locally
 from ..ops.spline import expand, gather
 from ..ops.warp import length
@@ -67,6 +68,8 @@ class Scale:
         window: half-width of the window of the local normalisation, mm.
         bending: weight of the bending energy, mm^2; as the pair asks for if None.
         steps: Gauss-Newton steps.
+        cubic: whether the moving scan is read between its voxels nearly as a cubic spline does; else linearly. Worth its
+            time where the answer is made, at the last scale.
     """
 
     spacing: float
@@ -74,6 +77,7 @@ class Scale:
     window: float
     bending: float | None
     steps: int
+    cubic: bool = False
 
 
 def refine(
@@ -129,7 +133,9 @@ class _Problem:
         self.basis = field.weights(self.grid)
         self.radius = _radius(self.grid, scale.window)
         self.affine = affine
-        self.moving = seen(pair.moving, affine.apply(self.grid.corners), scale.spacing)
+        moving = seen(pair.moving, affine.apply(self.grid.corners), scale.spacing)
+        self.moving = moving.grid
+        self.values = bent(moving.data[None, None])[0] if scale.cubic else moving.data[None]
         fixed = seen(pair.fixed, self.grid.corners, scale.spacing).resample(self.grid)
         self.fixed = normalize_locally(fixed.data[None, None], self.radius, FLAT_HU)[0, 0]
         lungs = lung_in_either(pair, affine, field.on, self.grid)
@@ -223,7 +229,8 @@ class _Problem:
         basis = [weights[part] for weights, part in zip(self.basis, wide, strict=True)]
         displacement = expand(self.field.coefficients, (basis[0], basis[1], basis[2]))
         points = self.affine.map_points(world_points(around)).add_(displacement.movedim(0, -1))
-        warped = sample_world(self.moving.data[None], self.moving.grid, points)
+        how = "cubic" if self.scale.cubic else "linear"
+        warped = sample_world(self.values, self.moving, points, how)
         warped = normalize_locally(warped[None], self.radius, FLAT_HU)[0, 0]
         return (self.fixed[wide] + warped) / 2, (z, y, x), self.fixed[block] - warped[z, y, x]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -63,11 +64,13 @@ def simulate_pair(
             of the moving one times det J. Vessels are spared.
         consolidation: lung that holds air in the moving scan and none in the fixed one; its field is part
             of ``displacement`` (see :func:`lungmorph.simulate.disease.collapsing`).
-        fixed_grid: grid of the fixed scan, oblique if you like; the anatomy's by default.
+        fixed_grid: grid of the fixed scan, oblique if you like; the anatomy's by default. Where the anatomy is
+            finer, voxels show what they hold of it on average, as a scanner's do; then neither scan is the other
+            read between its voxels, which a registration that reads it alike would find too easy.
         moving_crop: (start, size) in voxels (i, j, k) of the anatomy's grid: what the moving scan shows.
         offset: rigid motion of the moving scanner's frame: anatomy point p is at ``offset(p)`` there.
-        moving_grid: grid of the moving scan in its own frame; by default the anatomy's voxels as they
-            are, their grid moved by ``offset``.
+        moving_grid: grid of the moving scan in its own frame, as ``fixed_grid``; by default the anatomy's voxels as
+            they are, their grid moved by ``offset``.
         landmarks: how many at most.
 
     Raises:
@@ -78,12 +81,15 @@ def simulate_pair(
     target = fixed_grid or anatomy.ct.grid
     if not isinstance(displacement, DisplacementField):
         displacement = DisplacementField(displacement, anatomy.ct.grid)
-    here = displacement.displacement_on(target)
-    fixed = moved(anatomy, here, conserve_mass, consolidation)
-
-    points = world_points(target, device=here.data.device)
+    parts = _parts(target, anatomy.ct.grid)
+    fine = displacement.displacement_on(target.divided(parts))
+    fixed = moved(anatomy, fine, conserve_mass, consolidation)
     if fixed_grid is not None:
-        fixed = _cut(fixed, anatomy.ct.grid, points)
+        fixed = _cut(fixed, anatomy.ct.grid, world_points(fine.grid, device=fine.data.device))
+    fixed = Anatomy(_averaged(fixed.ct, target, parts), _averaged(fixed.lungs, target, parts))
+
+    here = displacement.displacement_on(target)
+    points = world_points(target, device=here.data.device)
     mapped = points + here.data.movedim(0, -1)
     truth = (matrix_times_points(offset.matrix, mapped) - points).movedim(-1, 0).contiguous()
     moving, moving_lungs = anatomy.ct, anatomy.lungs
@@ -92,8 +98,10 @@ def simulate_pair(
         moving, moving_lungs = moving.resample(part), moving_lungs.resample(part)
     moving, moving_lungs = (_carried(v, offset) for v in (moving, moving_lungs))
     if moving_grid is not None:
-        moving = moving.resample(moving_grid, fill=NOTHING_HU)
-        moving_lungs = moving_lungs.resample(moving_grid)
+        parts = _parts(moving_grid, moving.grid)
+        inner = moving_grid.divided(parts)
+        moving = _averaged(moving.resample(inner, fill=NOTHING_HU), moving_grid, parts)
+        moving_lungs = _averaged(moving_lungs.resample(inner), moving_grid, parts)
 
     field = DisplacementField(truth, target)
     found = vessel_points(fixed.ct, fixed.lungs, draw, landmarks)
@@ -182,6 +190,20 @@ def vessel_points(image: Volume, lungs: Volume, draw: Draw, count: int) -> Landm
 def density_of(displacement: Tensor, spacing: tuple[float, float, float]) -> Tensor:
     """det J (D, H, W) of a field (3, D, H, W) in mm on a grid along the world's axes."""
     return jacobian_determinant(displacement[None], spacing)[0, 0]
+
+
+def _parts(scan: Grid, held: Grid) -> tuple[int, int, int]:
+    """How many voxels of a finer grid a voxel of the scan holds along its (x, y, z)."""
+    nearest = np.abs(np.asarray(held.direction).T @ np.asarray(scan.direction)).argmax(axis=0)
+    own = np.asarray(held.spacing)[nearest]
+    x, y, z = (max(1, round(step / fine)) for step, fine in zip(scan.spacing, own, strict=True))
+    return x, y, z
+
+
+def _averaged(inner: Volume, scan: Grid, parts: tuple[int, int, int]) -> Volume:
+    """A volume on ``scan.divided(parts)``, averaged over the voxels of the scan; of a mask the majority."""
+    data = inner.in_blocks(parts).data
+    return Volume(data > 0.5 if inner.is_mask else data, scan)
 
 
 def _cut(fixed: Anatomy, held: Grid, points: Tensor) -> Anatomy:

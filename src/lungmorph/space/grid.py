@@ -190,6 +190,13 @@ class Grid:
         first = self.to_world([(factor - 1) / 2 for factor in factors])
         return Grid((x, y, z), (dx, dy, dz), tuple(first), self.direction)
 
+    def divided(self, factors: tuple[int, int, int]) -> Grid:
+        """The grid whose blocks of so many voxels along (x, y, z) are the voxels of this one; see :meth:`in_blocks`."""
+        x, y, z = (count * factor for count, factor in zip(self.size, factors, strict=True))
+        dx, dy, dz = (step / factor for step, factor in zip(self.spacing, factors, strict=True))
+        first = self.to_world([(1 / factor - 1) / 2 for factor in factors])
+        return Grid((x, y, z), (dx, dy, dz), tuple(first), self.direction)
+
     def in_voxels(self, mm: float) -> tuple[float, float, float]:
         """A length in mm as so many voxels along (x, y, z) of the grid's own axes."""
         x, y, z = (mm / step for step in self.spacing)

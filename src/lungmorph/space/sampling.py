@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..ops.cubic import sample_cubic
 from ..ops.sample import sample
 from .grid import Float, Grid
 
@@ -52,21 +53,25 @@ def sample_world(
     """Values of an image at world points, with ITK's rule for what lies inside.
 
     Args:
-        data: (C, D, H, W) on ``grid``, floating point.
+        data: (C, D, H, W) on ``grid``, floating point; for "cubic" what :func:`lungmorph.ops.bent` made of an image.
         points: (d, h, w, 3), LPS mm, float32 or float64 (what is inside is decided in that).
-        interpolation: "linear" or "nearest".
+        interpolation: "linear", "nearest" or "cubic".
         fill: value outside the image; None continues the nearest voxel.
 
     Returns:
-        (C, d, h, w) in the dtype of ``points``.
+        (C, d, h, w) in the dtype of ``points``; for "cubic" C is 1.
 
     Convention: as in ``itk::ResampleImageFilter`` a point is inside up to half a voxel beyond the
     outer centres, and there takes the value of the nearest centre.
     """
-    mode = {"linear": "bilinear", "nearest": "nearest"}[interpolation]
     normalized = matrix_times_points(grid.world_to_normalized_matrix, points)
     at = normalized[None].to(data.dtype)
-    values = sample(data[None], at, mode=mode, padding="border")[0].to(points.dtype)
+    if interpolation == "cubic":
+        found = sample_cubic(data[None], at)
+    else:
+        mode = {"linear": "bilinear", "nearest": "nearest"}[interpolation]
+        found = sample(data[None], at, mode=mode, padding="border")
+    values = found[0].to(points.dtype)
     if fill is None:
         return values
     return values.masked_fill_(_beyond_edge(grid, points, normalized) > 0, fill)

@@ -78,7 +78,10 @@ class Volume:
         What a coarser lattice should be read from, so that it does not alias. Averages are taken in
         the image's own frame and the grid follows exactly.
         """
-        factors = self.grid.blocks(spacing)
+        return self.in_blocks(self.grid.blocks(spacing))
+
+    def in_blocks(self, factors: tuple[int, int, int]) -> Volume:
+        """Averages over whole blocks of so many voxels along (x, y, z), floating point; those left over are left out."""
         data = self.data if self.data.dtype.is_floating_point else self.data.float()
         if max(factors) == 1:
             return Volume(data, self.grid)
