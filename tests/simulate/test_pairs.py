@@ -8,7 +8,7 @@ from lungmorph.ops import jacobian_determinant
 from lungmorph.simulate import Breath, Draw, breathing_field, simulate_pair, thorax
 from lungmorph.simulate.affine import fitted_affine, random_affine
 from lungmorph.simulate.pairs import with_density
-from lungmorph.space import Affine, Grid
+from lungmorph.space import Affine, DisplacementField, Grid
 
 GRID = Grid((72, 56, 72), (4.0, 4.0, 4.0), (-142.0, -110.0, -142.0))
 
@@ -136,3 +136,24 @@ def test_affine_fit_recovers_an_affine():
     moved = affine.map_points(points.double())
     found = fitted_affine(points, (moved - points).float())
     assert np.allclose(found.matrix, affine.matrix, atol=1e-4)
+
+
+def test_of_a_finer_anatomy_neither_scan_is_the_other_interpolated(patient, field):
+    body = thorax(8, GRID.divided((2, 2, 2)))
+    there = DisplacementField(field, GRID)
+    quiet = {"noise_hu": 0.0, "blur_mm": 0.0, "conserve_mass": False}
+    pair = simulate_pair(body, there, 1, fixed_grid=GRID, moving_grid=GRID, **quiet)
+    # the moving scan holds what there is of the anatomy in its voxels
+    assert torch.allclose(pair.moving.data, body.ct.in_blocks((2, 2, 2)).data, atol=0.5)
+    back = there.inverse(GRID)
+    inner = ndimage.binary_erosion(pair.fixed_lungs.data.numpy(), iterations=2)
+    ways = []
+    for fixed, moving, way in ((pair.fixed, pair.moving, there), (pair.moving, pair.fixed, back)):
+        off = (way.warp(moving, GRID).data - fixed.data)[torch.from_numpy(inner)]
+        ways.append(float(off.square().mean()) ** 0.5)
+    # read from voxels as large, the one is as far from the other as the other from it
+    assert min(ways) > 20
+    assert max(ways) < 2 * min(ways)
+    # while a scan that is read from the voxels of the other is exactly that
+    alike = simulate_pair(patient, field, 1, **quiet)
+    assert float((there.warp(alike.moving, GRID).data - alike.fixed.data).abs().max()) < 0.5

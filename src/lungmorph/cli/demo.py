@@ -93,11 +93,14 @@ def demo(
 def breath(seed: int, spacing: float) -> SimulatedPair:
     """Exhale (fixed) and inhale (moving) of a random patient."""
     from ..simulate import Breath, Draw, breathing_field, simulate_pair, thorax
-    from ..space import Grid
+    from ..simulate.pairs import averaged
+    from ..simulate.recipe import inner_voxels
+    from ..space import DisplacementField, Grid
 
     half = [length / 2 for length in EXTENT_MM]
     grid = Grid.covering([-h for h in half], half, spacing)
-    anatomy = thorax(seed, grid)
+    anatomy = thorax(seed, grid.divided(inner_voxels(grid.spacing)))
     motion = Breath(diaphragm=DIAPHRAGM_MM, front=FRONT_MM, sides=SIDES_MM)
-    field = breathing_field(Draw(seed, 9), anatomy.lungs, motion)
-    return simulate_pair(anatomy, field, seed)
+    field = breathing_field(Draw(seed, 9), averaged(anatomy.lungs, grid), motion)
+    there = DisplacementField(field, grid)
+    return simulate_pair(anatomy, there, seed, fixed_grid=grid, moving_grid=grid)

@@ -122,7 +122,7 @@ def simulate(
             tumour_mm=tumour,
             collapse=collapse,
         )
-        _make_sure_of_memory(recipe)
+        _make_sure_of_memory(recipe, pairs=series is None)
         patient = "" if anatomy is None else re.sub(r"\.nii(\.gz)?$|\.\w+$", "", anatomy.name)
         with output_folder(output, overwrite) as folder:
             if layout is Layout.dirlab:
@@ -190,10 +190,12 @@ def _motion(text: str) -> str | Motion:
     return load_motion(text)
 
 
-def _make_sure_of_memory(recipe: Recipe) -> None:
+def _make_sure_of_memory(recipe: Recipe, pairs: bool) -> None:
     from ..registration.memory import available_bytes
+    from ..simulate.recipe import inner_voxels
 
-    needed, there = BYTES_A_VOXEL * recipe.grid.voxels, available_bytes()
+    parts = math.prod(inner_voxels(recipe.grid.spacing)) if pairs else 1
+    needed, there = BYTES_A_VOXEL * recipe.grid.voxels * parts, available_bytes()
     if needed > there:
         raise InputError(
             "memory",

@@ -81,12 +81,11 @@ def simulate_pair(
     target = fixed_grid or anatomy.ct.grid
     if not isinstance(displacement, DisplacementField):
         displacement = DisplacementField(displacement, anatomy.ct.grid)
-    parts = _parts(target, anatomy.ct.grid)
-    fine = displacement.displacement_on(target.divided(parts))
+    fine = displacement.displacement_on(target.divided(_parts(target, anatomy.ct.grid)))
     fixed = moved(anatomy, fine, conserve_mass, consolidation)
     if fixed_grid is not None:
         fixed = _cut(fixed, anatomy.ct.grid, world_points(fine.grid, device=fine.data.device))
-    fixed = Anatomy(_averaged(fixed.ct, target, parts), _averaged(fixed.lungs, target, parts))
+    fixed = Anatomy(averaged(fixed.ct, target), averaged(fixed.lungs, target))
 
     here = displacement.displacement_on(target)
     points = world_points(target, device=here.data.device)
@@ -98,10 +97,9 @@ def simulate_pair(
         moving, moving_lungs = moving.resample(part), moving_lungs.resample(part)
     moving, moving_lungs = (_carried(v, offset) for v in (moving, moving_lungs))
     if moving_grid is not None:
-        parts = _parts(moving_grid, moving.grid)
-        inner = moving_grid.divided(parts)
-        moving = _averaged(moving.resample(inner, fill=NOTHING_HU), moving_grid, parts)
-        moving_lungs = _averaged(moving_lungs.resample(inner), moving_grid, parts)
+        inner = moving_grid.divided(_parts(moving_grid, moving.grid))
+        moving = averaged(moving.resample(inner, fill=NOTHING_HU), moving_grid)
+        moving_lungs = averaged(moving_lungs.resample(inner), moving_grid)
 
     field = DisplacementField(truth, target)
     found = vessel_points(fixed.ct, fixed.lungs, draw, landmarks)
@@ -192,18 +190,19 @@ def density_of(displacement: Tensor, spacing: tuple[float, float, float]) -> Ten
     return jacobian_determinant(displacement[None], spacing)[0, 0]
 
 
+def averaged(inner: Volume, scan: Grid) -> Volume:
+    """What a scan shows of a volume on ``scan.divided(...)``: averages over its voxels; of a mask the majority."""
+    x, y, z = (n // m for n, m in zip(inner.grid.size, scan.size, strict=True))
+    data = inner.in_blocks((x, y, z)).data
+    return Volume(data > 0.5 if inner.is_mask else data, scan)
+
+
 def _parts(scan: Grid, held: Grid) -> tuple[int, int, int]:
     """How many voxels of a finer grid a voxel of the scan holds along its (x, y, z)."""
     nearest = np.abs(np.asarray(held.direction).T @ np.asarray(scan.direction)).argmax(axis=0)
     own = np.asarray(held.spacing)[nearest]
     x, y, z = (max(1, round(step / fine)) for step, fine in zip(scan.spacing, own, strict=True))
     return x, y, z
-
-
-def _averaged(inner: Volume, scan: Grid, parts: tuple[int, int, int]) -> Volume:
-    """A volume on ``scan.divided(parts)``, averaged over the voxels of the scan; of a mask the majority."""
-    data = inner.in_blocks(parts).data
-    return Volume(data > 0.5 if inner.is_mask else data, scan)
 
 
 def _cut(fixed: Anatomy, held: Grid, points: Tensor) -> Anatomy:

@@ -9,15 +9,19 @@ from math import exp, log
 from torch import Tensor
 
 from ..errors import InputError
-from ..space import DisplacementField, Grid
+from ..space import DisplacementField, Grid, Volume
 from .anatomy import Anatomy, thorax
 from .breathing import Breath, breathing_field, random_field
 from .disease import Collapse, collapse, with_tumour
-from .pairs import SimulatedPair, moved, simulate_pair
+from .pairs import SimulatedPair, averaged, moved, simulate_pair
 from .randomness import Draw
+from .real_ct import finer
 from .real_motion import Motion
 from .series import SimulatedSeries, simulate_series
 
+#: From so long an edge on, voxels of both scans of a pair are averages over two of the patient's: finer ones say little
+#: more, and the patient would take too long.
+HALVED_FROM_MM = 1.5
 #: Half the region that an invented patient is scanned in, mm.
 HALF_MM = (170.0, 130.0, 150.0)
 #: Fewer voxels along an axis cannot show lungs.
@@ -25,6 +29,12 @@ LEAST_VOXELS = 16
 MOTIONS = ("breathing", "random")
 #: Of the diaphragm, and the largest of a random motion, where none is given: from quiet to deep, mm.
 _DEPTHS = (8.0, 32.0)
+
+
+def inner_voxels(spacing: tuple[float, float, float]) -> tuple[int, int, int]:
+    """How many voxels of the patient there are in one of a scan of a pair, along (x, y, z)."""
+    x, y, z = (2 if step >= HALVED_FROM_MM else 1 for step in spacing)
+    return x, y, z
 
 
 @dataclass(frozen=True)
@@ -85,27 +95,31 @@ class Recipe:
 
     def pair(self, number: int) -> SimulatedPair:
         """Patient ``number``: exhale (fixed) and inhale (moving)."""
-        anatomy = self._patient(number)
-        field = self._motion(anatomy, number)
-        made = self._collapse(anatomy, number)
+        scan = self.grid
+        anatomy = self._patient(number, scan.divided(inner_voxels(scan.spacing)))
+        lungs = averaged(anatomy.lungs, scan)
+        field = self._motion(lungs, number)
+        made = self._collapse(lungs, number)
         return simulate_pair(
             anatomy,
-            field if made is None else made.after(field),
+            DisplacementField(field if made is None else made.after(field), scan),
             self._seed(number),
             noise_hu=self.noise_hu,
             slice_thickness=self.slice_thickness,
             consolidation=made.consolidation if made else None,
+            fixed_grid=scan,
+            moving_grid=scan,
         )
 
     def series(
         self, number: int, progress: Callable[[str, float], None] | None = None
     ) -> SimulatedSeries:
         """Patient ``number`` in ten phases; ``progress`` is told (what, share done)."""
-        anatomy = self._patient(number)
-        if made := self._collapse(anatomy, number):
+        anatomy = self._patient(number, self.grid)
+        if made := self._collapse(anatomy.lungs, number):
             shrunk = DisplacementField(made.field, self.grid)
             anatomy = moved(anatomy, shrunk, consolidation=made.consolidation)
-        field = self._motion(anatomy, number)
+        field = self._motion(anatomy.lungs, number)
         longest = float(field.square().sum(0).max()) ** 0.5
         return simulate_series(
             anatomy,
@@ -122,8 +136,11 @@ class Recipe:
     def _seed(self, number: int) -> int:
         return Draw(self.seed, number, 31).integer(0, 2**62)
 
-    def _patient(self, number: int) -> Anatomy:
-        anatomy = self.anatomy or thorax(self._seed(number), self.grid, twigs=True)
+    def _patient(self, number: int, grid: Grid) -> Anatomy:
+        if self.anatomy is None:
+            anatomy = thorax(self._seed(number), grid, twigs=True)
+        else:
+            anatomy = finer(self.anatomy, grid)
         if self.tumour_mm is None:
             return anatomy
         try:
@@ -133,20 +150,19 @@ class Recipe:
                 "tumour", expected="a radius that fits into the lungs", found=str(error)
             ) from error
 
-    def _collapse(self, anatomy: Anatomy, number: int) -> Collapse | None:
+    def _collapse(self, lungs: Volume, number: int) -> Collapse | None:
         draw = Draw(self.seed, number, 34)
-        return collapse(draw, anatomy.lungs) if draw.chance(self.collapse) else None
+        return collapse(draw, lungs) if draw.chance(self.collapse) else None
 
-    def _motion(self, anatomy: Anatomy, number: int) -> Tensor:
-        grid = anatomy.ct.grid
+    def _motion(self, lungs: Volume, number: int) -> Tensor:
         if isinstance(self.motion, Motion):
-            return self.motion.field_on(grid, anatomy.lungs, keep_translation=False)
+            return self.motion.field_on(lungs.grid, lungs, keep_translation=False)
         draw = Draw(self.seed, number, 33)
         depth = self.depth_mm
         if depth is None:
             depth = exp(draw.uniform(*map(log, _DEPTHS)))
         if self.motion == "random":
-            return random_field(draw, grid, depth)
+            return random_field(draw, lungs.grid, depth)
         breath = Breath(
             diaphragm=depth,
             front=depth * draw.uniform(0.15, 0.4),
@@ -154,4 +170,4 @@ class Recipe:
             slide=draw.uniform(0.5, 1.0),
             random=min(draw.uniform(1, 4), 0.2 * depth),
         )
-        return breathing_field(draw, anatomy.lungs, breath)
+        return breathing_field(draw, lungs, breath)
