@@ -66,11 +66,11 @@ def test_the_fixed_scan_is_not_interpolated() -> None:
     """On its lattice a scan has the averages of whole blocks as they are, wherever the box begins."""
     scan = Grid((260, 250, 120), (0.7, 0.7, 2.0), (-90.0, -85.0, -120.0))
     noise = torch.randn(scan.shape, generator=torch.Generator().manual_seed(0)) * 50 - 500
-    whole = seen(Volume(noise, scan), scan.corners, 1.25)
+    whole = seen(Volume(noise, scan), scan.corners, 1.25, scan)
     for shift in (0.0, 0.7):
         region = Grid.covering((-31.0 + shift, -40.0, -52.5), (22.0 + shift, 31.0, 17.0), 2.0)
         on = lattice(scan, region, 1.25)
-        found = seen(Volume(noise, scan), on.corners, 1.25).resample(on)
+        found = seen(Volume(noise, scan), on.corners, 1.25, scan).resample(on)
         assert torch.allclose(found.data, whole.crop_to(on).data, atol=0.05)
 
 
@@ -85,8 +85,28 @@ def test_blur_between_voxels_and_on_them_is_less_unlike() -> None:
         )
         return float(volume.data.std() / volume.resample(between).data.std())
 
-    assert ripple(seen(Volume(noise, grid), grid.corners, 1.5)) < 0.9 * ripple(Volume(noise, grid))
-    # of voxels finer than the scale as much is left as of those it would take
-    assert float(seen(Volume(noise, grid), grid.corners, 3.4).data.std()) < float(
-        seen(Volume(noise, grid), grid.corners, 1.5).data.std()
+    assert ripple(seen(Volume(noise, grid), grid.corners, 1.5, grid)) < 0.9 * ripple(
+        Volume(noise, grid)
     )
+    # of voxels finer than the scale as much is left as of those it would take
+    assert float(seen(Volume(noise, grid), grid.corners, 3.4, grid).data.std()) < float(
+        seen(Volume(noise, grid), grid.corners, 1.5, grid).data.std()
+    )
+
+
+def test_beside_thick_slices_thin_ones_are_blurred_as_much() -> None:
+    """Thin slices then show what thick ones do, along their own axis alone, whatever the axes are called."""
+    grid = Grid((40, 36, 60), (1.5, 1.5, 1.25), (0.0, 0.0, 0.0))
+    noise = torch.randn(grid.shape, generator=torch.Generator().manual_seed(3)) * 100 - 500
+    scan = Volume(noise, grid)
+    # as thick as four of them, stored from head to foot and with the slices first
+    axes = ((0.0, 0.0, 1.0), (0.0, -1.0, 0.0), (1.0, 0.0, 0.0))
+    thick = Grid((15, 36, 40), (5.0, 1.5, 1.5), (0.0, 0.0, 0.0), axes)
+    alone, beside = (seen(scan, grid.corners, 1.25, other).data for other in (grid, thick))
+    slabs = scan.in_blocks((1, 1, 4)).data
+    fits = [float(np.corrcoef(slabs[2:-2, 3:-3, 3:-3].flatten(), (found[1::4] + found[2::4])[2:-2, 3:-3, 3:-3].flatten() / 2)[0, 1]) for found in (alone, beside)]  # fmt: skip
+    assert fits[1] > 0.9 > fits[0] + 0.03
+    assert float(beside.std()) < 0.7 * float(alone.std())
+    # of thick slices beside thin ones nothing is taken away
+    coarse = Volume(torch.zeros(thick.shape), thick)
+    assert torch.equal(seen(coarse, thick.corners, 1.25, grid).data, coarse.data)

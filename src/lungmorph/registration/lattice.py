@@ -24,13 +24,17 @@ REACH_MM = 40.0
 FEWEST = 8
 
 
-def seen(scan: Volume, corners: Float, spacing: float) -> Volume:
+def seen(scan: Volume, corners: Float, spacing: float, other: Grid) -> Volume:
     """What a scale sees of a scan: averaged in whole blocks up to about ``spacing`` mm, blurred a little, -1000 to 200 HU.
+
+    Along an axis on which the voxels of the other scan are longer, it is blurred as much as they are: a thick slice
+    shows on average what thin ones show one by one.
 
     Args:
         scan: in HU.
         corners: (N, 3), LPS mm, of a box; it is cut out with ``REACH_MM`` around it, as far as the scan goes.
         spacing: of the scale, mm.
+        other: grid of the scan that it is compared with.
     """
     last = np.asarray(scan.grid.size) - 1
     at, reach = scan.grid.to_index(corners), np.asarray(scan.grid.in_voxels(REACH_MM))
@@ -42,9 +46,18 @@ def seen(scan: Volume, corners: Float, spacing: float) -> Volume:
     end = np.minimum(end + blocks, last)
     part = scan.crop_to(scan.grid.crop(start.tolist(), (end - start + 1).tolist()))
     coarse = part.reduce(spacing)
-    x, y, z = (EVEN * max(1.0, spacing / step) for step in coarse.grid.spacing)
+    own = np.asarray(coarse.grid.spacing)
+    apart = np.square(_voxels_along(other, coarse.grid, spacing)) - np.square(own)
+    # the variance of a box is a twelfth of its square
+    x, y, z = np.sqrt(np.square(EVEN * np.maximum(own, spacing)) + apart.clip(0) / 12) / own
     blurred = gaussian(coarse.data[None, None], (x, y, z))[0, 0]
     return Volume(blurred.clamp(-1000, 200), coarse.grid)
+
+
+def _voxels_along(grid: Grid, axes: Grid, spacing: float) -> Float:
+    """Length, mm, of a grid's voxels as a scale sees them, along those of its axes that are nearest to those of another grid."""
+    turn = np.abs(np.asarray(grid.direction).T @ np.asarray(axes.direction))
+    return np.asarray(grid.in_blocks(grid.blocks(spacing)).spacing)[turn.argmax(axis=0)]
 
 
 def lattice(scan: Grid, region: Grid, spacing: float) -> Grid:

@@ -68,8 +68,8 @@ class Scale:
         window: half-width of the window of the local normalisation, mm.
         bending: weight of the bending energy, mm^2; as the pair asks for if None.
         steps: Gauss-Newton steps.
-        cubic: whether the moving scan is read between its voxels nearly as a cubic spline does; else linearly. Worth its
-            time where the answer is made, at the last scale.
+        cubic: whether the scans are read between their voxels nearly as cubic splines are; else linearly. Worth its time
+            where the answer is made, at the last scale.
     """
 
     spacing: float
@@ -133,10 +133,12 @@ class _Problem:
         self.basis = field.weights(self.grid)
         self.radius = _radius(self.grid, scale.window)
         self.affine = affine
-        moving = seen(pair.moving, affine.apply(self.grid.corners), scale.spacing)
+        corners, grids = self.grid.corners, (pair.fixed.grid, pair.moving.grid)
+        moving = seen(pair.moving, affine.apply(corners), scale.spacing, grids[0])
         self.moving = moving.grid
         self.values = bent(moving.data[None, None])[0] if scale.cubic else moving.data[None]
-        fixed = seen(pair.fixed, self.grid.corners, scale.spacing).resample(self.grid)
+        fixed = seen(pair.fixed, corners, scale.spacing, grids[1])
+        fixed = fixed.resample(self.grid, cubic=scale.cubic)
         self.fixed = normalize_locally(fixed.data[None, None], self.radius, FLAT_HU)[0, 0]
         lungs = lung_in_either(pair, affine, field.on, self.grid)
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
+from ..ops.cubic import bent
 from .grid import Float, Grid
 from .sampling import near_edge, sample_world, world_points
 
@@ -65,12 +66,12 @@ class Volume:
         k, j, i = np.unravel_index(above[:: max(1, len(above) // count)], self.grid.shape)
         return self.grid.to_world(np.stack([i, j, k], axis=-1))
 
-    def resample(self, grid: Grid, fill: float | None = None) -> Volume:
-        """The image on another grid; linear for images, nearest for masks.
+    def resample(self, grid: Grid, fill: float | None = None, cubic: bool = False) -> Volume:
+        """The image on another grid; linear for images, or nearly cubic, nearest for masks.
 
         ``fill``: value outside the image; None continues the nearest voxel (False for a mask).
         """
-        return warp_volume(self, grid, _Stay(), fill=fill)
+        return warp_volume(self, grid, _Stay(), fill, cubic)
 
     def reduce(self, spacing: float) -> Volume:
         """Voxels averaged in whole blocks until none is finer than about ``spacing`` mm.
@@ -96,11 +97,19 @@ class Volume:
         return Volume(self.data[k : k + d, j : j + h, i : i + w], grid)
 
 
-def warp_volume(volume: Volume, grid: Grid, mapping: PointMap, fill: float | None = None) -> Volume:
+def warp_volume(
+    volume: Volume,
+    grid: Grid,
+    mapping: PointMap,
+    fill: float | None = None,
+    cubic: bool = False,
+) -> Volume:
     """``volume`` read, for every voxel of ``grid``, at ``mapping.map_points`` of its centre."""
     fill_value = fill if fill is not None or not volume.is_mask else 0.0
-    how = "nearest" if volume.is_mask else "linear"
+    how = "nearest" if volume.is_mask else "cubic" if cubic else "linear"
     source = volume.data.float()[None]
+    if how == "cubic":
+        source = bent(source[None])[0]
     depth, height, width = grid.shape
     out = torch.empty(grid.shape, dtype=torch.float32, device=source.device)
     step = max(1, SLAB_VOXELS // (height * width))
