@@ -25,7 +25,7 @@ def child(millimetres: int) -> None:
     pair = Prepared(volume, volume, lungs, lungs, grid)
     refine(pair, Affine.identity(), [Scale(6, 18, 12, 3.0, 1)])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    scale = Scale(spacing=1.5, control=4.5, window=4.5, bending=3.0, steps=1)
+    scale = Scale(spacing=1.5, control=4.5, window=4.5, bending=3.0, steps=1, cubic=True)
     refine(pair, Affine.identity(), [scale])
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{grid.voxels:>12,} voxels: {1024 * (after - before) / grid.voxels:.0f} bytes a voxel")

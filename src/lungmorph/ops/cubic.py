@@ -10,7 +10,6 @@ images are looked up at one place instead of 64 voxels.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from .local import filtered
@@ -29,7 +28,12 @@ def bent(image: Tensor) -> Tensor:
     Returns:
         (B, 4, D, H, W), for :func:`sample_cubic`.
     """
-    return torch.cat([image, *(filtered(image, axis, _WEIGHTS) for axis in range(3))], dim=1)
+    # filled one by one: put together at the end they would all be there twice
+    both = image.new_empty((image.shape[0], 4, *image.shape[2:]))
+    both[:, :1] = image
+    for axis in range(3):
+        both[:, axis + 1 : axis + 2] = filtered(image, axis, _WEIGHTS)
+    return both
 
 
 def sample_cubic(image: Tensor, points: Tensor) -> Tensor:

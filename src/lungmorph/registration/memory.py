@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 #: Bytes at the peak of a refinement step for every voxel of its lattice, and more for those of the blocks that
 #: its threads work on, measured (benchmarks/memory.py prints their sum), with a reserve of a quarter.
-REFINE_BYTES, BLOCK_BYTES = 30, 200
+REFINE_BYTES, BLOCK_BYTES = 72, 200
 #: Likewise for every voxel of both scans, for the copies that are held through all steps.
 SCAN_BYTES = 24
 

@@ -134,12 +134,12 @@ class _Problem:
         self.radius = _radius(self.grid, scale.window)
         self.affine = affine
         corners, grids = self.grid.corners, (pair.fixed.grid, pair.moving.grid)
-        moving = seen(pair.moving, affine.apply(corners), scale.spacing, grids[0])
-        self.moving = moving.grid
-        self.values = bent(moving.data[None, None])[0] if scale.cubic else moving.data[None]
         fixed = seen(pair.fixed, corners, scale.spacing, grids[1])
         fixed = fixed.resample(self.grid, cubic=scale.cubic)
         self.fixed = normalize_locally(fixed.data[None, None], self.radius, FLAT_HU)[0, 0]
+        moving = seen(pair.moving, affine.apply(corners), scale.spacing, grids[0])
+        self.moving = moving.grid
+        self.values = bent(moving.data[None, None])[0] if scale.cubic else moving.data[None]
         lungs = lung_in_either(pair, affine, field.on, self.grid)
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask
         wide = box_mean(lungs[None, None], _radius(self.grid, EDGE_MM))[0, 0]
