@@ -58,6 +58,8 @@ class Preset:
             spacings: of the scans, mm. The coarser one counts, by the edge of a cube of its voxel's volume for the
                 lattice, by its longest edge (usually the slice distance) for the control points.
         """
+        if not self.scales:
+            return self
         cube = max(float(np.prod(spacing)) ** (1 / 3) for spacing in spacings)
         apart = CONTROL_VOXELS * max(max(spacing) for spacing in spacings)
         kept = [scale for scale in self.scales if scale.spacing >= cube / 2] or self.scales[:1]

@@ -1,0 +1,92 @@
+"""What a transform that does not fit may have been meant as: its inverse, another frame, another unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..space import DisplacementField, Grid, Transform, Volume
+from ..space.sampling import sample_world
+
+#: Points of the lung that are looked at, and voxels that are compared, mm.
+POINTS, LATTICE_MM = 30_000, 3.0
+#: A reading is worth telling if the scans are then so alike, and so much more than they are as given.
+ALIKE, GAIN = 0.6, 0.15
+#: Steps of the fixed point that inverts at the points.
+_STEPS = 30
+
+IN_VOXELS = "displacements in voxels of the fixed scan instead of mm"
+INVERSE = "its inverse (made from moving to fixed points, or with the two scans swapped)"
+RAS = "one in RAS instead of LPS (x and y reversed)"
+
+
+def better_reading(
+    fixed: Volume, moving: Volume, fixed_lungs: Volume, transform: Transform
+) -> dict[str, Any] | None:
+    """How a transform would fit far better, if there is such a way.
+
+    Args:
+        fixed, moving: CTs, HU.
+        fixed_lungs: mask, on any grid.
+        transform: fixed to moving points, LPS mm, as it was read.
+
+    Returns:
+        ``as``: the reading, for people; ``correlation`` of the scans in the lungs with it, and ``as_given`` without. None
+        if no reading makes them far more alike.
+    """
+    points = torch.as_tensor(fixed_lungs.points(POINTS))
+    here = _values(fixed.reduce(LATTICE_MM), points)
+    there = moving.reduce(LATTICE_MM)
+
+    def correlation(mapped: Tensor) -> float:
+        found = float(torch.corrcoef(torch.stack([here, _values(there, mapped)]))[0, 1])
+        return found if np.isfinite(found) else 0.0
+
+    given = correlation(transform.map_points(points))
+    read = [
+        (correlation(mapped), name) for name, mapped in _readings(transform, points, fixed.grid)
+    ]
+    best, name = max(read)
+    if best < max(ALIKE, given + GAIN):
+        return None
+    return {"as": name, "correlation": best, "as_given": given}
+
+
+def told(found: dict[str, Any]) -> str:
+    """The same as a sentence."""
+    return (
+        f"Taken as {found['as']}, the transform would fit far better: correlation of the scans in the lungs"
+        f" {found['correlation']:.2f} instead of {found['as_given']:.2f}."
+    )
+
+
+def _readings(transform: Transform, points: Tensor, grid: Grid) -> Iterator[tuple[str, Tensor]]:
+    """Names, and where the points (N, 3) then go."""
+    moved = transform.map_points(points) - points
+    turn = points.new_tensor([-1.0, -1.0, 1.0])
+    yield INVERSE, _inverted(transform, points)
+    yield RAS, points + turn * moved
+    yield RAS, turn * transform.map_points(turn * points)
+    axes = np.asarray(grid.direction) * np.asarray(grid.spacing)
+    yield IN_VOXELS, points + moved @ points.new_tensor(axes.T)
+
+
+def _inverted(transform: Transform, points: Tensor) -> Tensor:
+    """Where the points (N, 3) come from: y with T(y) = x, as far as the fixed point converges."""
+    at = points
+    if isinstance(transform, DisplacementField):
+        # scanner frames can lie decimetres apart, and the field with the moving one
+        at = points - transform.data.double().mean(dim=(1, 2, 3))
+    for _ in range(_STEPS):
+        at = at - (transform.map_points(at) - points)
+    return at
+
+
+def _values(image: Volume, points: Tensor) -> Tensor:
+    """Of an image at points (N, 3), HU; air beyond it."""
+    data = image.data.float().clamp(-1000, 200)[None]
+    return sample_world(data, image.grid, points[None, None].float(), fill=-1000.0)[0, 0, 0]
