@@ -11,6 +11,8 @@ from .refine import Scale
 
 #: Distance of control points, in longest voxel edges of the coarser scan, below which they follow noise.
 CONTROL_VOXELS = 1.8
+#: Voxels of a transform between two control points of the finest scale.
+FIELD_PARTS = 4
 #: Lattice of the registrations that others are checked by, mm: coarser than theirs, and as accurate as a check needs.
 CHECK_MM = 2.5
 #: Down to this lattice it shows which of several starts was right, mm.
@@ -52,7 +54,7 @@ class Preset:
         return self.scales[len(self.coarse) :]
 
     def resolved_by(self, *spacings: tuple[float, float, float]) -> Preset:
-        """What the scans can tell: without scales finer than half their voxels, control points apart.
+        """What the scans can tell: without scales finer than half their voxels, control points apart, the transform as fine.
 
         Args:
             spacings: of the scans, mm. The coarser one counts, by the edge of a cube of its voxel's volume for the
@@ -64,7 +66,9 @@ class Preset:
         apart = CONTROL_VOXELS * max(max(spacing) for spacing in spacings)
         kept = [scale for scale in self.scales if scale.spacing >= cube / 2] or self.scales[:1]
         scales = [replace(scale, control=max(scale.control, apart)) for scale in kept]
-        return replace(self, scales=(*scales[:-1], replace(scales[-1], cubic=True)))
+        last = replace(scales[-1], cubic=True)
+        field_mm = max(self.field_mm, last.control / FIELD_PARTS)
+        return replace(self, scales=(*scales[:-1], last), field_mm=field_mm)
 
     def with_spacing(self, spacing: float) -> Preset:
         """The same work, its finest image lattice at ``spacing`` mm.
