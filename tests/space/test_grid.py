@@ -107,3 +107,13 @@ def test_points_of_a_mask_cost_one_number_a_voxel():
     finally:
         tracemalloc.stop()
     assert most < 12 * mask.grid.voxels
+
+
+def test_blocks_of_a_divided_grid_are_the_grid_again():
+    grid = OBLIQUE
+    inner = grid.divided((2, 1, 4))
+    assert inner.size == tuple(n * m for n, m in zip(grid.size, (2, 1, 4), strict=True))
+    np.testing.assert_allclose(np.multiply(inner.spacing, (2, 1, 4)), grid.spacing)
+    # the same box, cut into smaller voxels
+    np.testing.assert_allclose(inner.corners, grid.corners, atol=1e-9)
+    assert inner.in_blocks((2, 1, 4)).same_as(grid, 1e-9)
