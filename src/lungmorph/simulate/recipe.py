@@ -21,7 +21,7 @@ from .series import SimulatedSeries, simulate_series
 
 #: From so long an edge on, voxels of both scans of a pair are averages over two of the patient's: finer ones say little
 #: more, and the patient would take too long.
-HALVED_FROM_MM = 1.5
+HALVED_FROM_MM = 2.0
 #: Half the region that an invented patient is scanned in, mm.
 HALF_MM = (170.0, 130.0, 150.0)
 #: Fewer voxels along an axis cannot show lungs.
