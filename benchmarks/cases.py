@@ -21,7 +21,6 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 
 from lungmorph.files import read_image, write_image, write_landmark_pairs
@@ -39,6 +38,7 @@ from lungmorph.simulate import (
     simulate_pair,
     thorax,
 )
+from lungmorph.simulate.real_ct import anatomy_at
 from lungmorph.space import Affine, Grid, Volume
 from recipes import SPLITS, Recipe, chosen
 from splits import data_folder
@@ -139,35 +139,14 @@ def _anatomy(recipe: Recipe, data: Path | None) -> Anatomy:
         )
     assert data is not None
     ct = read_image(data / "chest_ct" / f"{recipe.anatomy}.nii.gz")
-    lungs = lung_mask(ct)
-    image = sitk.GetImageFromArray(ct.data.numpy())
-    image.SetSpacing(ct.grid.spacing)
-    # interpolated smoothly: linear interpolation would leave the slices to be seen
-    grid = around_lungs(ct, lungs, 35, _finer(recipe.spacing))
-    image.SetOrigin(ct.grid.origin)
-    fine = sitk.Resample(
-        image, grid.size, sitk.Transform(), sitk.sitkBSpline, grid.origin, grid.spacing,
-        np.eye(3).ravel().tolist(), -1000.0,
-    )  # fmt: skip
-    volume = Volume(torch.from_numpy(sitk.GetArrayFromImage(fine)).clamp_min(-1024), grid)
-    return real_anatomy(volume, lung_mask(volume))
+    patient = anatomy_at(ct, lung_mask(ct), _finer(recipe.spacing)).ct
+    return real_anatomy(patient, lung_mask(patient))
 
 
 def _finer(spacing: tuple[float, float, float]) -> tuple[float, float, float]:
     """Of the anatomy that scans of a spacing are taken of: at most half of it, and at most ``DETAIL_MM``."""
     x, y, z = (step / max(2, ceil(step / DETAIL_MM)) for step in spacing)
     return x, y, z
-
-
-def around_lungs(
-    ct: Volume, lungs: Volume, margin: float, spacing: tuple[float, float, float]
-) -> Grid:
-    """A world-aligned grid over the lungs and ``margin`` mm around them, as far as the scan goes."""
-    index = np.argwhere(lungs.data.numpy())[:, ::-1]
-    ends = lungs.grid.to_world(np.stack([index.min(axis=0), index.max(axis=0)]))
-    low, high = ct.grid.bounds()
-    low, high = np.maximum(low, ends[0] - margin), np.minimum(high, ends[1] + margin)
-    return Grid.covering(low, high, spacing)
 
 
 def _like(grid: Grid, spacing: tuple[float, float, float], shift: tuple[float, ...]) -> Grid:

@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from attempts import Attempts
-from cases import around_lungs, with_contrast
+from cases import with_contrast
 from lungmorph.evaluation.methods import PairFiles, rival_methods
 from lungmorph.files import read_image, read_transform, replacing, write_image
 from lungmorph.ops import length
@@ -50,6 +51,8 @@ from splits import ANATOMIES, MOTIONS, data_folder
 FIRST_SEED = {"train": 300_000, "validation": 400_000, "test": 500_000}
 #: Of the simulated scans, mm.
 SPACINGS = ((2.0, 2.0, 2.0), (1.8, 1.8, 2.5), (2.5, 2.5, 2.5), (1.8, 1.8, 4.0))
+#: Around the lungs of a real chest, mm.
+MARGIN_MM = 30.0
 #: Share of the pairs in which a part of the lung holds no air.
 AIRLESS = 0.15
 
@@ -177,11 +180,20 @@ def _anatomy(split: str, number: int, spacing: tuple[float, float, float], draw:
     if data is not None and names and draw.chance(0.4):
         ct = read_image(data / "chest_ct" / f"{names[draw.integer(0, len(names))]}.nii.gz")
         lungs = lung_mask(ct)
-        volume = ct.resample(around_lungs(ct, lungs, 30, spacing))
+        volume = ct.resample(_around(ct, lungs, spacing))
         return real_anatomy(volume, lungs)
     half = (165.0, 130.0, 150.0)
     grid = Grid.covering([-h for h in half], half, spacing)
     return thorax(FIRST_SEED[split] + number, grid)
+
+
+def _around(ct: Volume, lungs: Volume, spacing: tuple[float, float, float]) -> Grid:
+    """A world-aligned grid over the lungs and ``MARGIN_MM`` around them, as far as the scan goes."""
+    index = lungs.data.nonzero().flip(1).numpy()
+    ends = lungs.grid.to_world(np.stack([index.min(axis=0), index.max(axis=0)]))
+    low, high = ct.grid.bounds()
+    low, high = np.maximum(low, ends[0] - MARGIN_MM), np.minimum(high, ends[1] + MARGIN_MM)
+    return Grid.covering(low, high, spacing)
 
 
 def main() -> None:

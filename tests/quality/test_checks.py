@@ -40,6 +40,8 @@ def test_all_good_passes():
         ("jacobian_low", -0.1, "fail"),
         ("jacobian_high", 6.0, "fail"),
         ("outside_percent", 0.5, "review"),
+        ("undecided_percent", 1.0, "pass"),
+        ("undecided_percent", 100.0, "review"),
     ],
 )
 def test_each_limit_decides_the_whole_and_says_why(name, value, expected):
@@ -50,6 +52,11 @@ def test_each_limit_decides_the_whole_and_says_why(name, value, expected):
     assert bool(found.why) == (expected != "pass")
     if found.why:
         assert f"{value:.4g}" in found.why[0]
+
+
+def test_what_never_fails_says_so():
+    found = verdict(undecided_percent=7.0)
+    assert found.why[0].endswith("7 %; at most 1 % passes, all else is to be reviewed.")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from lungmorph.quality.assess import assess
-from lungmorph.quality.misread import IN_VOXELS, INVERSE, RAS, better_reading, told
+from lungmorph.quality.misread import IN_VOXELS, INVERSE, RAS, better_reading
 from lungmorph.simulate import Breath, Draw, breathing_field, simulate_pair, thorax
 from lungmorph.space import Affine, Composite, DisplacementField, Grid
 
@@ -55,9 +55,9 @@ def voxels(pair):
 def test_it_is_told_what_the_transform_may_be(pair, make, name):
     found = reading(pair, make(pair))
     assert found is not None
-    assert found["as"] == name
-    assert found["correlation"] > 0.8 > found["as_given"] + 0.15
-    assert f"{found['correlation']:.2f} instead of {found['as_given']:.2f}" in told(found)
+    assert found.name == name
+    assert found.correlation > 0.8 > found.as_given + 0.15
+    assert f"{found.correlation:.2f} instead of {found.as_given:.2f}" in found.said
 
 
 def test_an_affine_in_ras(pair):
@@ -67,7 +67,7 @@ def test_an_affine_in_ras(pair):
     )
     moved = replace(pair, moving=replace(pair.fixed, grid=placed(pair.fixed.grid, small)))
     assert reading(moved, small) is None
-    assert reading(moved, Affine(turn @ small.matrix @ turn))["as"] == RAS
+    assert reading(moved, Affine(turn @ small.matrix @ turn)).name == RAS
 
 
 def placed(grid: Grid, by: Affine) -> Grid:

@@ -42,12 +42,7 @@ def test_the_state_to_check_by_is_what_a_coarser_registration_finds(
     fine = register(*scans, spacing=2.0, levels=0)
     check = register(*scans, spacing=CHECK_MM, levels=0).transform
     assert fine.coarse is not None
-    coarse = fine.coarse()
-    # a last scale reads the scans cubically, one on the way linearly
-    points = fine.fixed_lungs.points(5000)
-    apart = np.linalg.norm(coarse.apply(points) - check.apply(points), axis=1)
-    assert apart.mean() < 0.5
-    assert np.percentile(apart, 99) < 2.0
+    assert torch.equal(fine.coarse().data, check.data)
     assert not torch.equal(fine.transform.data, check.data)
     assert register(*scans, spacing=6.0, levels=0).coarse is None  # it did not come by there
 

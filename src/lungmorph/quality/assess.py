@@ -14,7 +14,7 @@ from ..evaluation.judge import judge
 from ..measures import folding
 from ..space import AIR_HU, Grid, Landmarks, Transform, Volume
 from .checks import FAIL, Verdict, check_all
-from .misread import better_reading, told
+from .misread import better_reading
 from .predict import PredictedError
 from .regions import lung_regions
 from .tolerances import Tolerance, load_tolerances
@@ -119,9 +119,9 @@ def assess(
     )
     verdict = check_all(values, reasons, checked, voxel)
     if verdict.verdict == FAIL and (
-        misread := better_reading(fixed, moving, fixed_lungs, transform)
+        reading := better_reading(fixed, moving, fixed_lungs, transform)
     ):
-        verdict = replace(verdict, why=(*verdict.why, told(misread)))
+        verdict = replace(verdict, why=(*verdict.why, reading.said))
     return Assessment(
         verdict=verdict,
         figures=figures,
@@ -173,22 +173,22 @@ def _values(
     """The checked figures by name, and what there is to say about them."""
     marks = figures["landmarks"]
     after = marks["after"]["continuous"] if marks else {}
-    summary = predicted.summary if predicted else None
-    places = summary["places"] if summary else []
+    told = predicted.summary if predicted else None
+    places = told["places"] if told else []
     lowest = min(regions, key=lambda name: regions[name]["p1"])
     highest = max(regions, key=lambda name: regions[name]["p99"])
     values = {
         "landmark_error_mm": after.get("mean"),
         "landmark_p95_mm": after.get("p95"),
-        "predicted_error_mm": summary["p95_mm"] if summary else None,
-        "wrong_place_ml": max((place["ml"] for place in places), default=0.0) if summary else None,
+        "predicted_error_mm": told["p95_mm"] if told else None,
+        "wrong_place_ml": max((place["ml"] for place in places), default=0.0) if told else None,
         "surface_mm": figures["overlap"]["surface_mean_mm"],
         "dice": figures["overlap"]["dice_after"],
         "folded_percent": figures["folding"]["percent"],
         "jacobian_low": regions[lowest]["p1"],
         "jacobian_high": regions[highest]["p99"],
-        "undecided_percent": summary["undecided_percent"] if summary else None,
-        "not_shown_percent": summary["not_shown_percent"] if summary else None,
+        "undecided_percent": told["undecided_percent"] if told else None,
+        "not_shown_percent": told["not_shown_percent"] if told else None,
         "outside_percent": figures["folding"]["outside_field_percent"],
     }
     reasons = {"jacobian_low": lowest, "jacobian_high": highest}
@@ -205,9 +205,9 @@ def _values(
     if predicted and places:
         more = f", and {len(places) - 1} more" if len(places) > 1 else ""
         reasons["wrong_place_ml"] = f"at {predicted.places[0].said}{more}"
-    if summary and summary["airless_ml"]:
+    if told and told["airless_ml"]:
         reasons["undecided_percent"] = (
-            f"{summary['airless_ml']:.0f} mL lie in and beside lung without air in one scan"
+            f"{told['airless_ml']:.0f} mL lie in and beside lung without air in one scan"
         )
     if figures["overlap"]["surface_mean_mm"] is None:
         reasons["surface_mm"] = "the warped mask is empty"

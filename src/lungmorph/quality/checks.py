@@ -121,11 +121,11 @@ def _check(
         side = "at least" if tolerance.at_least else "at most"
         where = f" ({reason})" if reason else ""
         why = f"{title}: {_text(value)}{unit}{where}; {side} {_text(limit)}{unit} passes"
-        # of a share that cannot be larger, more than what passes is never a failure
-        whole = tolerance.unit == "%" and tolerance.review >= 100
-        beyond = "more" if whole else f"{side} {_text(tolerance.review)}{unit}"
-        worst = f", {beyond} is to be reviewed"
-        why += "." if verdict == PASS else worst + "."
+        if verdict != PASS:
+            last = tolerance.review
+            reviewed = "all else" if last is None else f"{side} {_text(last)}{unit}"
+            why += f", {reviewed} is to be reviewed"
+        why += "."
     return Check(
         name,
         title,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,19 +24,38 @@ INVERSE = "its inverse (made from moving to fixed points, or with the two scans 
 RAS = "one in RAS instead of LPS (x and y reversed)"
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A way to read a transform.
+
+    Attributes:
+        name: for people.
+        correlation: of the scans in the lungs, read so.
+        as_given: the same, read as it was given.
+    """
+
+    name: str
+    correlation: float
+    as_given: float
+
+    @property
+    def said(self) -> str:
+        """In a sentence."""
+        return (
+            f"Taken as {self.name}, the transform would fit far better: correlation of the scans in the lungs"
+            f" {self.correlation:.2f} instead of {self.as_given:.2f}."
+        )
+
+
 def better_reading(
     fixed: Volume, moving: Volume, fixed_lungs: Volume, transform: Transform
-) -> dict[str, Any] | None:
-    """How a transform would fit far better, if there is such a way.
+) -> Reading | None:
+    """How a transform would fit far better; None if no reading makes the scans far more alike.
 
     Args:
         fixed, moving: CTs, HU.
         fixed_lungs: mask, on any grid.
         transform: fixed to moving points, LPS mm, as it was read.
-
-    Returns:
-        ``as``: the reading, for people; ``correlation`` of the scans in the lungs with it, and ``as_given`` without. None
-        if no reading makes them far more alike.
     """
     points = torch.as_tensor(fixed_lungs.points(POINTS))
     here = _values(fixed.reduce(LATTICE_MM), points)
@@ -53,15 +72,7 @@ def better_reading(
     best, name = max(read)
     if best < max(ALIKE, given + GAIN):
         return None
-    return {"as": name, "correlation": best, "as_given": given}
-
-
-def told(found: dict[str, Any]) -> str:
-    """The same as a sentence."""
-    return (
-        f"Taken as {found['as']}, the transform would fit far better: correlation of the scans in the lungs"
-        f" {found['correlation']:.2f} instead of {found['as_given']:.2f}."
-    )
+    return Reading(name, best, given)
 
 
 def _readings(transform: Transform, points: Tensor, grid: Grid) -> Iterator[tuple[str, Tensor]]:

@@ -25,7 +25,7 @@ class Tolerance(BaseModel):
     title: str
     unit: str
     passing: float = Field(alias="pass")
-    review: float
+    review: float | None
     voxel_up_to: float | None = None
     at_least: bool = False
     required: bool = False
@@ -33,7 +33,8 @@ class Tolerance(BaseModel):
 
     @model_validator(mode="after")
     def _in_order(self) -> Tolerance:
-        if (self.review > self.passing) if self.at_least else (self.review < self.passing):
+        sign = -1.0 if self.at_least else 1.0
+        if self.review is not None and sign * self.review < sign * self.passing:
             raise ValueError("review lies on the good side of pass")
         return self
 
@@ -49,7 +50,9 @@ class Tolerance(BaseModel):
         sign = -1.0 if self.at_least else 1.0
         if sign * value <= sign * limit:
             return "pass"
-        return "review" if sign * value <= sign * self.review else "fail"
+        if self.review is None or sign * value <= sign * self.review:
+            return "review"
+        return "fail"
 
 
 def load_tolerances(path: str | Path | None = None) -> dict[str, Tolerance]:

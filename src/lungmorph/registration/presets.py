@@ -65,10 +65,9 @@ class Preset:
         cube = max(float(np.prod(spacing)) ** (1 / 3) for spacing in spacings)
         apart = CONTROL_VOXELS * max(max(spacing) for spacing in spacings)
         kept = [scale for scale in self.scales if scale.spacing >= cube / 2] or self.scales[:1]
-        scales = [replace(scale, control=max(scale.control, apart)) for scale in kept]
-        last = replace(scales[-1], cubic=True)
-        field_mm = max(self.field_mm, last.control / FIELD_PARTS)
-        return replace(self, scales=(*scales[:-1], last), field_mm=field_mm)
+        scales = tuple(replace(scale, control=max(scale.control, apart)) for scale in kept)
+        field_mm = max(self.field_mm, scales[-1].control / FIELD_PARTS)
+        return replace(self, scales=scales, field_mm=field_mm)
 
     def with_spacing(self, spacing: float) -> Preset:
         """The same work, its finest image lattice at ``spacing`` mm.
@@ -79,11 +78,7 @@ class Preset:
         model = self.scales[len(kept)] if len(kept) < len(self.scales) else self.scales[-1]
         ratio = spacing / model.spacing
         last = replace(
-            model,
-            spacing=spacing,
-            control=model.control * ratio,
-            window=model.window * ratio,
-            cubic=True,
+            model, spacing=spacing, control=model.control * ratio, window=model.window * ratio
         )
         return replace(self, scales=(*kept, last), field_mm=max(1.0, self.field_mm * min(ratio, 1)))
 
@@ -92,8 +87,8 @@ class Preset:
 _SCALES = (
     Scale(spacing=6.0, control=27.0, window=12.0, bending=10.0, steps=8),
     Scale(spacing=4.0, control=18.0, window=8.0, bending=10.0, steps=8),
-    Scale(spacing=CHECK_MM, control=11.0, window=6.0, bending=3.0, steps=8),
-    Scale(spacing=1.75, control=9.0, window=4.5, bending=None, steps=4),
+    Scale(spacing=CHECK_MM, control=11.0, window=6.0, bending=3.0, steps=8, cubic=True),
+    Scale(spacing=1.75, control=9.0, window=4.5, bending=None, steps=4, cubic=True),
     Scale(spacing=1.25, control=8.0, window=3.0, bending=None, steps=3, cubic=True),
 )
 

@@ -68,8 +68,8 @@ class Scale:
         window: half-width of the window of the local normalisation, mm.
         bending: weight of the bending energy, mm^2; as the pair asks for if None.
         steps: Gauss-Newton steps.
-        cubic: whether the scans are read between their voxels nearly as cubic splines are; else linearly. Worth its time
-            where the answer is made, at the last scale.
+        cubic: whether the scans are read between their voxels nearly as cubic splines are; else linearly, as will do where
+            the lattice is coarser than the voxels.
     """
 
     spacing: float
