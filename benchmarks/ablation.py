@@ -55,7 +55,9 @@ VARIANTS: dict[str, tuple[str, Preset, int | None]] = {
     "steps": ("twice the steps", each(lambda s: replace(s, steps=2 * s.steps)), None),
     "windows": ("windows half as wide again", each(lambda s: replace(s, window=1.5 * s.window)), None),
     "fine-windows": ("windows of the fine scales half as wide again", replace(DEFAULT, scales=tuple(replace(s, window=1.5 * s.window) if s.bending is None else s for s in DEFAULT.scales)), None),
-    "finer": ("one more lattice, 1 mm", replace(DEFAULT, scales=(*DEFAULT.scales, Scale(1.0, 8.0, 3.0, None, 3))), None),
+    "finer": ("one more lattice, 1 mm", replace(DEFAULT, scales=(*DEFAULT.scales, Scale(1.0, 8.0, 3.0, None, 3, cubic=True))), None),
+    "linear": ("linear look-ups at all scales", each(lambda s: replace(s, cubic=False)), None),
+    "cubic-last": ("cubic ones at the last scale alone", replace(DEFAULT, scales=(*(replace(s, cubic=False) for s in DEFAULT.scales[:-1]), DEFAULT.scales[-1])), None),
     "coarser": ("without the finest lattice", replace(DEFAULT, scales=DEFAULT.scales[:-1]), None),
     "no-network": ("without the network", DEFAULT, 0),
     "network": ("from the network's answer alone", replace(DEFAULT, starts=("network",)), None),
@@ -70,23 +72,29 @@ FAR_MM = 15.0
 
 
 def landmark_errors(case: Path, name: str) -> dict[str, Any]:
-    """Mean error at the landmarks of a case, and at those that move far, mm."""
+    """Mean error at the landmarks of a case, and at those that move far, mm; seconds of the refinement."""
     _, PRESETS[name], levels = VARIANTS[name]
     found = register(case / "fixed.nii.gz", case / "moving.nii.gz", preset=name, levels=levels)
     fixed, moving = read_landmark_pairs(case / "landmarks.csv")
     error = found.transform.apply(fixed).distance_to(moving)
     far = np.linalg.norm(fixed.points - moving.points, axis=1) > FAR_MM
-    return {"mean": float(error.mean()), "far": float(error[far].mean()) if far.any() else None}
+    return {
+        "mean": float(error.mean()),
+        "far": float(error[far].mean()) if far.any() else None,
+        "seconds": found.seconds["refine"],
+    }
 
 
 def table(found: dict[str, Row], cases: Sequence[str], command: str) -> str:
-    """A row a variant, a column a case; the last two are means over cases."""
+    """A row a variant, a column a case; the last three are means over cases."""
     lines = [
         f"## What each choice of the refinement is worth, {date.today()}",
-        f"`{command}`: mean landmark error, mm; far: of landmarks that move by more than {FAR_MM:g} mm.",
+        f"`{command}`: mean landmark error, mm; far: of landmarks that move by more than {FAR_MM:g} mm; s: of the refinement.",
         "",
-        "| | " + " | ".join([*(case.removeprefix("dev-") for case in cases), "mean", "far"]) + " |",
-        "| --- |" + " ---: |" * (len(cases) + 2),
+        "| | "
+        + " | ".join([*(case.removeprefix("dev-") for case in cases), "mean", "far", "s"])
+        + " |",
+        "| --- |" + " ---: |" * (len(cases) + 3),
     ]
     for name, (title, _, _) in VARIANTS.items():
         row = found.get(name, {})
@@ -94,6 +102,7 @@ def table(found: dict[str, Row], cases: Sequence[str], command: str) -> str:
             values = [row[case]["mean"] for case in cases]
             far = [row[case]["far"] for case in cases if row[case]["far"] is not None]
             cells = [f"{value:.3f}" for value in (*values, mean(values), mean(far))]
+            cells.append(f"{mean(row[case]['seconds'] for case in cases):.1f}")
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

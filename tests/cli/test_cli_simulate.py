@@ -47,9 +47,11 @@ def test_simpleitk_warps_the_moving_scan_to_the_fixed_one_by_the_truth(pairs: Pa
         truth = sitk.ReadImage(str(case / "truth.nii.gz"), sitk.sitkVectorFloat64)
         transform = sitk.DisplacementFieldTransform(truth)
         warped = sitk.Resample(moving, fixed, transform, sitk.sitkLinear, -1000.0)
-        lungs = array(case / "fixed_lungs.nii.gz") > 0
-        a, b, c = (sitk.GetArrayFromImage(i)[lungs].astype(float) for i in (fixed, warped, moving))
-        assert np.corrcoef(a, b)[0, 1] > 0.7 > np.corrcoef(a, c)[0, 1]
+        # what is collapsed in the fixed scan shows tissue there and air in the other
+        aired = (array(case / "fixed_lungs.nii.gz") > 0) & (sitk.GetArrayFromImage(fixed) < -100)
+        a, b, c = (sitk.GetArrayFromImage(i)[aired].astype(float) for i in (fixed, warped, moving))
+        assert np.corrcoef(a, b)[0, 1] > 0.85
+        assert np.corrcoef(a, c)[0, 1] < 0.6
         rows = np.loadtxt(case / "landmarks.csv", delimiter=",", skiprows=2)
         there = np.array([transform.TransformPoint(row[:3].tolist()) for row in rows])
         assert np.abs(there - rows[:, 3:]).max() < 1e-2
