@@ -1,13 +1,12 @@
 """Train the networks that ship with the package, and judge them on patients they never saw.
 
-    python benchmarks/train_weights.py RUN_FOLDER [--minutes N]     train, or go on training
+    python benchmarks/train_weights.py RUN_FOLDER [--budget MINUTES] [--device cuda] [--workers N]    train, or go on training
     python benchmarks/train_weights.py RUN_FOLDER --test            judge the weights of the folder
     python benchmarks/train_weights.py RUN_FOLDER --release FOLDER  judge them, and write them with their card
 
 Real anatomy and real motion are read from ``LUNGMORPH_DATA`` (or ``../shared/data``). The split is by
-patient and by motion: what the network is judged on, it was never shown. First two levels are trained. Then, in another folder and
-with ``--start WEIGHTS`` of the first, three: the third begins as a copy of the second; every output counts, so the first two
-alone are the network with two levels.
+patient and by motion: what the network is judged on, it was never shown. In the last stage every output counts, so the first two
+levels alone are the network with two levels.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from torch import nn
 
 from lungmorph.files import read_image
 from lungmorph.networks import (
+    LevelConfig,
     MultiLevel,
     MultiLevelConfig,
     RegistrationNetwork,
     load_model,
     save_model,
-    two_level,
 )
 from lungmorph.registration.lungs import lung_mask
 from lungmorph.simulate import Anatomy, Motion, TrainingPairs, load_motion, real_anatomy
@@ -35,10 +34,13 @@ from lungmorph.training import DeviceConfig, LossWeights, StageConfig, TrainingC
 from splits import ANATOMIES, MOTIONS, data_folder
 
 SPACING = 4.0
-SCHEME = (
-    "level 1 alone; level 2 with level 1 frozen; both joined (1,824 steps); level 3, begun as a copy of level 2, with "
-    "both frozen; all joined, the output of each counting"
+#: What each looks at is twice as fine as what the one before it did, down to 8 mm.
+LEVELS = (
+    LevelConfig(downsamplings=2, entry=(16, 32), body=(48, 64), correlation=2),
+    LevelConfig(downsamplings=1, entry=(16,), body=(32, 48, 64), correlation=2),
+    LevelConfig(downsamplings=1, entry=(16,), body=(32, 48, 64), correlation=2),
 )
+SCHEME = "level 1 alone; level 2 with level 1 frozen; level 3 with both frozen; all joined, the output of each counting"
 
 SEEDS = {"train": 1, "validation": 1001, "test": 2001}
 
@@ -66,7 +68,9 @@ def pairs(split: str, procedural: float = 0.5, **options: object) -> TrainingPai
         anatomies(split),
         motions(split),
         procedural=procedural,
-        sizes=(56, 88),
+        sizes=(56, 96),
+        mean_displacement=(2.0, 16.0),
+        collapse=0.1 if split == "train" else 0.0,
         **options,
     )
 
@@ -85,7 +89,7 @@ def stage(
         levels=levels,
         frozen=frozen,
         output_weights=output_weights,
-        max_steps=40_000,
+        max_steps=1_000_000,
         max_minutes=minutes,
         learning_rate=learning_rate,
         patience=None,
@@ -93,30 +97,23 @@ def stage(
     )
 
 
-def config(start: str | None) -> TrainingConfig:
-    """Two levels from nothing; or, with weights of two levels to begin with, the third alone, then all three."""
-    two = two_level(SPACING)
-    if start is None:
-        model = two
-        stages = (
-            stage("level 1", 1, 11, 1e-3),
-            stage("level 2", 2, 20, 1e-3, frozen=(0,)),
-            stage("joint", 2, 14, 4e-4, output_weights=(0.3, 1.0)),
-        )
-    else:
-        model = MultiLevelConfig(spacing_mm=SPACING, levels=(*two.levels, two.levels[-1]))
-        stages = (
-            stage("level 3", 3, 12, 5e-4, frozen=(0, 1)),
-            stage("joint", 3, 78, 6e-4, output_weights=(0.3, 0.6, 1.0)),
-        )
+def config(budget: float, device: str, workers: int) -> TrainingConfig:
+    """Each level alone with those before it frozen, then all of them, within so many minutes."""
+    model = MultiLevelConfig(spacing_mm=SPACING, levels=LEVELS)
+    stages = (
+        stage("level 1", 1, 0.14 * budget, 1e-3),
+        stage("level 2", 2, 0.18 * budget, 1e-3, frozen=(0,)),
+        stage("level 3", 3, 0.14 * budget, 1e-3, frozen=(0, 1)),
+        stage("joint", 3, 0.54 * budget, 6e-4, output_weights=(0.3, 0.6, 1.0)),
+    )
     return TrainingConfig(
         model=model,
-        init=start,
         loss=LossWeights(lncc=0.0, diffusion=0.3, displacement=0.3, jacobian=0.0),
         stages=stages,
-        device=DeviceConfig(accelerator="cpu"),
-        validate_every=200,
-        workers=0,
+        device=DeviceConfig(accelerator=device),
+        validate_every=200 if device == "cpu" else 500,
+        average_decay=0.995 if device == "cpu" else 0.999,
+        workers=workers,
         tensorboard=False,
     )
 
@@ -158,7 +155,6 @@ def release(weights: Path, folder: Path) -> None:
             "invented": "procedural thorax, breathing and random motion (lungmorph.simulate)",
         },
         "scheme": SCHEME,
-        "loss": config(None).loss.model_dump(),
         "training": trained["training"],
         "unseen patients and motions, network alone, mean error over the lung": test(network, 24),
         "limits": "lungs of adults; affine pre-alignment first; research use, not a medical device",
@@ -176,10 +172,12 @@ def release(weights: Path, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
-    parser.add_argument("--minutes", type=float, default=None)
+    parser.add_argument("--budget", type=float, default=135.0, help="minutes of training, in all")
+    parser.add_argument("--minutes", type=float, help="stop after so many, to go on another time")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--workers", type=int, default=0, help="processes that make pairs")
     parser.add_argument("--test", action="store_true", help="only judge the weights of the folder")
     parser.add_argument("--release", type=Path, help="folder for the judged weights")
-    parser.add_argument("--start", help="weights of two levels, to go on with a third")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -192,7 +190,7 @@ def main() -> None:
         held_out = pairs("validation", 1.0, pool=12)
         validation = [held_out.pair(step) for step in range(12)]
         result = run(
-            config(options.start),
+            config(options.budget, options.device, options.workers),
             pairs("train"),
             validation,
             options.folder,
