@@ -30,10 +30,14 @@ def one_thread() -> Iterator[None]:
 
 
 def side_by_side(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """``work`` of every part, in their order; as many at a time as torch has threads, which share these."""
+    """``work`` of every part, in their order; as many at a time as torch has threads, which share these.
+
+    One after the other where new tensors are not made on the CPU: one part keeps such a device busy, and another thread
+    would make its tensors on the CPU.
+    """
     threads = torch.get_num_threads()
     workers = min(threads, len(parts))
-    if workers < 2:
+    if workers < 2 or torch.empty(0).device.type != "cpu":
         return [work(part) for part in parts]
     with (
         one_thread(),

@@ -126,7 +126,7 @@ def test_files_are_what_simpleitk_makes_of_the_transform(
 def test_more_memory_than_there_is(
     small_pair: SimulatedPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 150_000_000)
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 150_000_000)
     with pytest.raises(InputError, match=r"--spacing [\d.]+ fits") as caught:
         register(small_pair.fixed, small_pair.moving, spacing=1.0, levels=0)
     fits = float(str(caught.value).split("--spacing ")[1].split()[0])

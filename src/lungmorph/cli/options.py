@@ -11,7 +11,7 @@ Model = Annotated[str | None, typer.Option(help="Weights: a shipped name or a fi
 Levels = Annotated[
     int | None, typer.Option(min=0, help="Run only the first so many levels; 0: no network.")
 ]
-Device = Annotated[str, typer.Option(help="For the network: cpu, cuda, cuda:1, mps.")]
+Device = Annotated[str, typer.Option(help="For network and refinement: cpu, cuda, cuda:1, mps.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all if left out.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")]
 MetricsAlone = Annotated[bool, typer.Option("--json", help="Print metrics.json and nothing else.")]

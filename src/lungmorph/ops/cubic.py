@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from .local import filtered
-from .sample import half_widths, sample
+from .sample import sample
 
 #: Neighbours that the second derivative of a spline is made of; what is further off counts for less than 0.001.
 _REACH = 5
@@ -47,7 +47,8 @@ def sample_cubic(image: Tensor, points: Tensor) -> Tensor:
         (B, 1, d, h, w).
     """
     value, *bends = sample(image, points).unbind(dim=1)
-    halves = half_widths(tuple(image.shape[2:]), image).tolist()
+    # as numbers, not as a tensor that another device would be waited for
+    halves = [max(n - 1, 1) / 2 for n in reversed(image.shape[2:])]
     for axis, (bend, half) in enumerate(zip(bends, halves, strict=True)):
         # beyond the border there is nothing between two voxels
         at = ((points[..., axis] + 1) * half).clamp_(0, 2 * half)

@@ -91,7 +91,8 @@ def gaussian(image: Tensor, sigma: float | tuple[float, float, float]) -> Tensor
         if width <= 0:
             continue
         radius = max(1, round(3 * width))
-        offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
+        # always on the CPU: a few numbers, and not every device has float64
+        offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device="cpu")
         kernel = torch.exp(-0.5 * (offsets / width) ** 2)
         image = filtered(image, axis, (kernel / kernel.sum()).tolist())
     return image

@@ -29,23 +29,24 @@ def predict(
     before it: T(x) = affine(x + w(x)), so v is w turned by the linear part of the affine.
 
     Args:
-        fixed, moving: HU.
+        fixed, moving: HU, on one device.
         region: world-aligned box in which to look.
         levels: run only the first so many levels.
         spacing: mm of the working lattice, if not the one the network was trained at.
+        device: for the network.
 
     Returns:
-        v (3, D, H, W) in mm along the world axes, and its world-aligned grid.
+        v (3, D, H, W) in mm along the world axes, on ``device``, and its world-aligned grid.
     """
     step = spacing or config.spacing_mm
     low, high = region.bounds()
     grid = Grid.covering(low, high, step)
     seen_fixed = fixed.reduce(step).resample(grid).data
     coarse = moving.reduce(step)
-    points = affine.map_points(world_points(grid))
+    points = affine.map_points(world_points(grid, device=seen_fixed.device))
     seen_moving = sample_world(coarse.data[None], coarse.grid, points)[0]
     pair = [preprocess(hu[None, None], config).to(device) for hu in (seen_fixed, seen_moving)]
     with torch.inference_mode():
-        voxels = network.to(device)(*pair, levels=levels)[-1][0].float().cpu()
-    turn = torch.as_tensor(affine.linear, dtype=torch.float32) * step
+        voxels = network.to(device)(*pair, levels=levels)[-1][0].float()
+    turn = voxels.new_tensor(affine.linear) * step
     return (turn @ voxels.reshape(3, -1)).reshape(voxels.shape), grid

@@ -18,13 +18,16 @@ class ControlField:
         self.coefficients = torch.zeros(3, *grid.shape) if coefficients is None else coefficients
 
     def weights(self, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
-        """Basis matrices along (z, y, x) from the control points to a world-aligned ``grid``."""
+        """Basis matrices along (z, y, x) from the control points to a world-aligned ``grid``.
+
+        They are made on the CPU, like those of :meth:`fitted`: small, in float64, which not every device has.
+        """
         out = []
         for axis in (2, 1, 0):
             at = grid.origin[axis] + np.arange(grid.size[axis]) * grid.spacing[axis]
             at = (at - self.grid.origin[axis]) / self.grid.spacing[axis]
-            basis = cubic_weights(torch.as_tensor(at), self.grid.size[axis])
-            out.append(basis.float())
+            basis = cubic_weights(torch.as_tensor(at, device="cpu"), self.grid.size[axis])
+            out.append(basis.float().to(self.coefficients.device))
         return out[0], out[1], out[2]
 
     def on(self, grid: Grid) -> Tensor:
@@ -34,11 +37,11 @@ class ControlField:
     @classmethod
     def fitted(cls, grid: Grid, displacement: Tensor) -> ControlField:
         """The spline through values (3, D, H, W) in mm given at the control points themselves."""
-        identity = [
-            torch.linalg.inv(cubic_weights(torch.arange(n, dtype=torch.float64), n)).float()
-            for n in grid.shape
-        ]
-        return cls(grid, expand(displacement, (identity[0], identity[1], identity[2])))
+        inverse = []
+        for n in grid.shape:
+            basis = cubic_weights(torch.arange(n, dtype=torch.float64, device="cpu"), n)
+            inverse.append(torch.linalg.inv(basis).float().to(displacement.device))
+        return cls(grid, expand(displacement, (inverse[0], inverse[1], inverse[2])))
 
 
 def control_grid(region: Grid, spacing: float) -> Grid:

@@ -21,7 +21,7 @@ def nothing(grid: Grid) -> Tensor:
 
 def sampled(v: Tensor, grid: Grid) -> Displacement:
     """A field (3, D, H, W) given on one grid, on any other; continued by its nearest value."""
-    return lambda at: sample_world(v, grid, world_points(at))
+    return lambda at: sample_world(v, grid, world_points(at, device=v.device))
 
 
 def mean_of(found: Sequence[Displacement]) -> Displacement:

@@ -26,8 +26,12 @@ REFINE_BYTES, BLOCK_BYTES = 72, 200
 SCAN_BYTES = 24
 
 
-def available_bytes() -> int:
-    """Memory that this process may still take: of the machine, and of its container if it has one."""
+def available_bytes(device: str = "cpu") -> int:
+    """Memory that this process may still take: of the machine, and of its container if it has one; or of a CUDA device."""
+    if torch.device(device).type == "cuda":
+        # what torch keeps of what it has used before is there to be used again
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0] + kept)
     free = int(psutil.virtual_memory().available)
     group = Path("/sys/fs/cgroup")
     # no container, or one without a limit ("max"), leaves it at that
@@ -54,6 +58,7 @@ def fit_to_memory(
     config: ModelConfig | None,
     levels: int | None,
     insist: bool,
+    device: str = "cpu",
 ) -> tuple[Preset, int | None, float | None]:
     """The preset, the number of levels and the network's spacing that fit the machine.
 
@@ -64,12 +69,13 @@ def fit_to_memory(
         config: of the network; None to go without.
         levels: asked for; None to choose.
         insist: the spacing was asked for by name, so that a coarser one is an error, not a choice.
+        device: that is worked on.
 
     Raises:
         InputError: nothing fits, or not what was asked for by name: how much is needed, how much there
             is, and the setting that fits.
     """
-    free = available_bytes() - SCAN_BYTES * (fixed.voxels + moving.voxels)
+    free = available_bytes(device) - SCAN_BYTES * (fixed.voxels + moving.voxels)
     kept = tuple(s for s in preset.scales if refine_bytes(fixed, region, s.spacing) <= free)
     if len(kept) < len(preset.scales):
         wanted = preset.scales[-1].spacing
@@ -79,12 +85,12 @@ def fit_to_memory(
             raise InputError(
                 "memory",
                 expected=f"{needed / 1e9:.1f} GB for a refinement at {wanted:g} mm",
-                found=f"{available_bytes() / 1e9:.1f} GB available",
+                found=f"{available_bytes(device) / 1e9:.1f} GB available",
                 do=f"--spacing {fits:g} fits" if fits else "register a smaller region",
             )
         log.warning(
             "memory: %.1f GB are needed for %g mm and %.1f GB are there; refining to %g mm instead",
-            needed / 1e9, wanted, available_bytes() / 1e9, kept[-1].spacing,
+            needed / 1e9, wanted, available_bytes(device) / 1e9, kept[-1].spacing,
         )  # fmt: skip
         preset = replace(preset, scales=kept)
     if config is None:

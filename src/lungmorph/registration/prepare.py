@@ -34,6 +34,12 @@ class Prepared:
     moving_lungs: Volume
     region: Grid
 
+    def to(self, device: str) -> Prepared:
+        """The same with all voxels on a device; the very same voxels if they are there."""
+        scans = (self.fixed, self.moving, self.fixed_lungs, self.moving_lungs)
+        moved = [Volume(scan.data.to(device), scan.grid) for scan in scans]
+        return Prepared(moved[0], moved[1], moved[2], moved[3], self.region)
+
 
 def prepare(
     fixed: Volume,

@@ -21,6 +21,7 @@ from ..space.sampling import world_points
 from .coarse import predict
 from .displacement import Displacement, mean_of, nothing, sampled
 from .memory import fit_to_memory
+from .on_device import on_device
 from .prealign import prealign
 from .prepare import Prepared, prepare
 from .presets import CHECK_MM, PRESETS, Preset
@@ -62,7 +63,7 @@ def register(
         levels: run only the first so many levels of the network; 0 leaves the network out.
         spacing: mm of the finest lattice that the refinement works on.
         or_coarser: than ``spacing``, where memory is short; else that is an error.
-        device: for the network, as torch names it.
+        device: for the network, the refinement and all after it, as torch names it; what comes before is done on the CPU.
         progress: called as progress(what, share done).
         names: what to call the scans in errors and in the result, if not by their files.
 
@@ -92,23 +93,29 @@ def register(
         work = work.resolved_by(pair.fixed.grid.spacing, pair.moving.grid.spacing)
     insist = spacing is not None and not or_coarser
     work, levels, network_mm = fit_to_memory(
-        work, pair.fixed.grid, pair.moving.grid, pair.region, config, levels, insist
+        work, pair.fixed.grid, pair.moving.grid, pair.region, config, levels, insist, device
     )
 
+    # the result has the scans as they are, on the CPU
+    here = pair.to(device)
     answer: Displacement | None = None
     if network is not None and config is not None:
-        with clock.step("network"):
+        with clock.step("network"), on_device(device):
             v, grid = predict(
-                network, config, pair.fixed, pair.moving, affine, pair.region,
+                network, config, here.fixed, here.moving, affine, here.region,
                 levels=levels, spacing=network_mm, device=device,
             )  # fmt: skip
             answer = sampled(v, grid)
 
-    with clock.step("refine"):
-        displacement, coarse = _refined(pair, affine, work, answer, clock)
+    with clock.step("refine"), on_device(device):
+        displacement, coarse = _refined(here, affine, work, answer, clock)
+
+    def finished(displacement: Displacement) -> tuple[DisplacementField, int]:
+        with on_device(device):
+            return _finish(pair.fixed.grid, affine, displacement, work.field_mm)
 
     with clock.step("finish"):
-        transform, mended = _finish(pair.fixed.grid, affine, displacement, work.field_mm)
+        transform, mended = finished(displacement)
 
     return Registration(
         fixed=pair.fixed,
@@ -117,7 +124,7 @@ def register(
         moving_lungs=pair.moving_lungs,
         transform=transform,
         prealigned=affine,
-        coarse=coarse and (lambda: _finish(pair.fixed.grid, affine, coarse, work.field_mm)[0]),
+        coarse=coarse and (lambda: finished(coarse)[0]),
         settings={
             "lungmorph": __version__,
             "torch": torch.__version__,
@@ -185,13 +192,13 @@ def _through_fine_scales(
 def _finish(
     fixed: Grid, affine: Affine, displacement: Displacement, spacing: float
 ) -> tuple[DisplacementField, int]:
-    """The whole mapping as one field that covers the fixed image and does not fold."""
+    """The whole mapping as one field that covers the fixed image and does not fold; on the CPU, wherever it was made."""
     low, high = fixed.bounds()
     grid = Grid.covering(low, high, spacing, margin=spacing / 2)
     points = world_points(grid)
     total = (affine.map_points(points) - points).movedim(-1, 0) + displacement(grid)
     total, mended = unfold(total[None], grid.spacing)
-    return DisplacementField(total[0].contiguous(), grid), mended
+    return DisplacementField(total[0].cpu().contiguous(), grid), mended
 
 
 def _network(model: str | Path | None) -> tuple[RegistrationNetwork, ModelConfig]:

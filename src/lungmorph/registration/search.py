@@ -67,7 +67,7 @@ def search(
     shift = _agreed(_costs(a, b, radius) * lungs, lungs > 0, radius) * (2 * FINE_MM)
     # a shift d acts before what was there: T(x) = affine(x + d) + start(x + d)
     moved = world_points(blocks) + shift.movedim(0, -1)
-    turned = torch.as_tensor(affine.linear, dtype=torch.float32) @ shift.reshape(3, -1)
+    turned = shift.new_tensor(affine.linear) @ shift.reshape(3, -1)
     return turned.reshape(shift.shape) + sample_world(start(blocks), blocks, moved), blocks
 
 
@@ -90,10 +90,10 @@ def _agreed(costs: Tensor, seen: Tensor, radius: int) -> Tensor:
         seen: bool (D, H, W), where there is a choice; elsewhere the neighbours are followed.
         radius: of the cube of shifts.
     """
-    cube = torch.tensor(shifts(radius), dtype=torch.float32)
+    cube = costs.new_tensor(shifts(radius))
     flat = costs[:, seen]
     lengths = cube.square().sum(dim=1)[:, None]
-    field = torch.zeros(3, *seen.shape)
+    field = costs.new_zeros(3, *seen.shape)
     # where all shifts cost the same (beyond the border) none is the best
     field[:, seen] = cube[(flat + TIE * lengths).argmin(dim=0)].T
     for weight in COUPLING:

@@ -14,10 +14,12 @@ from .grid import Float, Grid
 def world_points(
     grid: Grid,
     dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     slab: tuple[int, int] | None = None,
 ) -> Tensor:
     """World positions (d, H, W, 3), LPS mm, of the voxel centres, or of slices ``slab`` only.
+
+    They are made on ``device``, or where torch makes new tensors if None.
 
     Convention: the sums run in ``dtype``; float32 is good to about 3e-5 mm at 500 mm.
     """

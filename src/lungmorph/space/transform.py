@@ -46,7 +46,8 @@ class Transform(ABC):
         if isinstance(points, Landmarks):
             frame = _MAPPED_FRAME.get(points.frame, points.frame)
             return Landmarks(self.apply(points.points), frame)
-        return self.map_points(torch.as_tensor(np.asarray(points, dtype=np.float64))).numpy()
+        at = torch.as_tensor(np.asarray(points, dtype=np.float64), device="cpu")
+        return self.map_points(at).numpy()
 
     def covers(self, points: ArrayLike) -> NDArray[np.bool_]:
         """Whether the mapping is known at points (..., 3), LPS mm: for a field, on its grid."""

@@ -123,10 +123,12 @@ def warp_volume(
             k, j, i = near_edge(volume.grid, points).nonzero().unbind(dim=1)
             if len(k) > 0:
                 index = torch.stack([i, j, k + first], dim=1).cpu().numpy()
-                exact = torch.as_tensor(grid.to_world(index), device=source.device)
+                # Apple's GPUs have no float64
+                there = torch.device("cpu") if source.device.type == "mps" else source.device
+                exact = torch.as_tensor(grid.to_world(index), device=there)
                 exact = mapping.map_points(exact)[None, None]
-                again = sample_world(source, volume.grid, exact, how, fill_value)
-                part[k, j, i] = again[0, 0, 0].float()
+                again = sample_world(source.to(there), volume.grid, exact, how, fill_value)
+                part[k, j, i] = again[0, 0, 0].float().to(part.device)
         out[first:last] = part
     if volume.data.dtype == torch.bool:
         return Volume(out > 0.5, grid)
