@@ -21,12 +21,12 @@ from torch import nn
 
 from lungmorph.files import read_image
 from lungmorph.networks import (
-    LevelConfig,
     MultiLevel,
     MultiLevelConfig,
     RegistrationNetwork,
     load_model,
     save_model,
+    two_level,
 )
 from lungmorph.registration.lungs import lung_mask
 from lungmorph.simulate import Anatomy, Motion, TrainingPairs, load_motion, real_anatomy
@@ -34,12 +34,8 @@ from lungmorph.training import DeviceConfig, LossWeights, StageConfig, TrainingC
 from splits import ANATOMIES, MOTIONS, data_folder
 
 SPACING = 4.0
-#: What each looks at is twice as fine as what the one before it did, down to 8 mm.
-LEVELS = (
-    LevelConfig(downsamplings=2, entry=(16, 32), body=(48, 64), correlation=2),
-    LevelConfig(downsamplings=1, entry=(16,), body=(32, 48, 64), correlation=2),
-    LevelConfig(downsamplings=1, entry=(16,), body=(32, 48, 64), correlation=2),
-)
+#: The third looks once more at what the second did.
+LEVELS = (*two_level().levels, two_level().levels[-1])
 SCHEME = "level 1 alone; level 2 with level 1 frozen; level 3 with both frozen; all joined, the output of each counting"
 
 SEEDS = {"train": 1, "validation": 1001, "test": 2001}

@@ -1,8 +1,15 @@
 import numpy as np
+import pytest
 import torch
 
 from lungmorph.networks import LevelConfig, MultiLevelConfig, build
-from lungmorph.networks.correlation import CorrelationMatch, correlation_volume, shifts
+from lungmorph.networks.correlation import (
+    CorrelationMatch,
+    _one_by_one,
+    _plane_by_plane,
+    correlation_volume,
+    shifts,
+)
 
 
 def features(seed: int) -> torch.Tensor:
@@ -50,3 +57,14 @@ def test_a_level_answers_in_voxels_of_the_working_lattice() -> None:
             found = network(image, image)[0][0, :, 4:12, 4:12, 4:12]
         expected = torch.tensor([2.0**downsamplings, 0.0, 0.0])[:, None, None, None]
         assert float((found - expected).abs().max()) < 0.01
+
+
+@pytest.mark.parametrize("radius", [1, 2])
+def test_what_a_gpu_takes_plane_by_plane_is_the_same(radius: int) -> None:
+    fixed, wide = (
+        torch.randn(2, 5, 4, 6, 7),
+        torch.randn(2, 5, *(n + 2 * radius for n in (4, 6, 7))),
+    )
+    expected = _one_by_one(fixed, wide, radius)
+    assert expected.shape == (2, (2 * radius + 1) ** 3, 4, 6, 7)
+    torch.testing.assert_close(_plane_by_plane(fixed, wide, radius), expected)

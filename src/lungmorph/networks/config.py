@@ -165,7 +165,7 @@ def two_level(spacing_mm: float = 4.0) -> MultiLevelConfig:
     return MultiLevelConfig(
         spacing_mm=spacing_mm,
         levels=(
-            LevelConfig(downsamplings=2, entry=(16, 32), body=(32, 48), correlation=2),
-            LevelConfig(downsamplings=1, entry=(16,), body=(24, 32, 48), correlation=1),
+            LevelConfig(downsamplings=2, entry=(16, 32), body=(48, 64), correlation=2),
+            LevelConfig(downsamplings=1, entry=(16,), body=(32, 48, 64), correlation=2),
         ),
     )
