@@ -1,12 +1,12 @@
 """Networks trained alike and judged alike: the multi-level scheme beside VoxelMorph and others, the network alone.
 
-    python benchmarks/comparison.py --work compare --minutes 15 [--only voxelmorph,multilevel-2] [--save compare/table.md]
+    python benchmarks/comparison.py --work compare --minutes 15 [--only voxelmorph,multilevel-2 [--train-only]] [--save compare/table.md]
 
 Every network gets the same minutes of one thread, the same stream of simulated pairs (real and invented anatomies, real and
 invented motions) and the same loss, LNCC in the lungs and smoothness, unless its row says otherwise. Networks that end with a
 joint stage have a row for what they were before it, with the minutes they had had by then. What they are judged on, the
 test cases of `cases.py`, shares no motion and (but for the coarse scans) no anatomy with that. Training goes on where it stopped, and
-what is judged is not judged again; several can be trained side by side with --only, one thread each.
+what is judged is not judged again; several can be trained side by side with --only and --train-only, one thread each.
 """
 
 from __future__ import annotations
@@ -168,7 +168,8 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("compare"))
     parser.add_argument("--minutes", type=float, default=15.0, help="of training, each")
-    parser.add_argument("--only", type=lambda text: text.split(","), help="names; only train them")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="names; only these")
+    parser.add_argument("--train-only", action="store_true", help="judge them another time")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="to train on")
     parser.add_argument("--workers", type=int, default=0, help="processes that make pairs, each")
     parser.add_argument("--each", type=int, default=1, help="cases of every group to judge on")
@@ -183,7 +184,7 @@ def main() -> None:
         for entry in ENTRIES
         if given.only is None or entry.name in given.only
     }
-    if given.only is not None:
+    if given.train_only:
         return
     splits = (("test", given.each), ("moderate", None))
     datasets = [
@@ -203,7 +204,8 @@ def main() -> None:
         row("affine pre-alignment alone", judge("affine", datasets, given.work, levels=0), None),
     ]
     for entry in ENTRIES:
-        for name, title, model in entry.judged(weights[entry.name]):
+        rows = entry.judged(weights[entry.name]) if entry.name in weights else []
+        for name, title, model in rows:
             network, _, _ = load_model(model)
             records = judge(name, datasets, given.work, model=str(model), levels=entry.levels)
             lines.append(row(title, records, weights_of(network, entry.levels)))

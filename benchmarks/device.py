@@ -1,10 +1,11 @@
-"""What a GPU makes of training: making pairs, and a step of every network in every precision.
+"""What a GPU makes of a registration, of making pairs, and of a step of every network in every precision.
 
-    python benchmarks/device.py [--device cuda] [--sizes 80,160] [--seconds 4] [--save FILE]
+    python benchmarks/device.py [--device cuda] [--sizes 80,160] [--seconds 4] [--threads 8] [--save FILE]
 
 Pairs of whole lattices are made on the device itself, as training makes them, half of them of new patients that are made on the way.
 A step is forward, backward and update on such a pair that lies ready; its loss is that of the configs. MB: the most that
-the device held. Figures of one process alone on the device.
+the device held. The registration is of an invented patient of 1.75 mm whose lungs are given; `--threads` are those of the CPU beside
+which it is set.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from pathlib import Path
 
 import torch
 
-from lungmorph.simulate import TrainingPairs
+from lungmorph.registration import register
+from lungmorph.simulate import (
+    Breath,
+    Draw,
+    SimulatedPair,
+    TrainingPairs,
+    breathing_field,
+    simulate_pair,
+    thorax,
+)
+from lungmorph.space import Grid
 from lungmorph.training import TrainingConfig, load_config
 from lungmorph.training.fabric import launched
 from lungmorph.training.step import Stepper
@@ -75,6 +86,39 @@ def stepping(config: TrainingConfig, size: int, device: str) -> Callable[[], obj
     return lambda: stepper.step(pairs, stage.learning_rate)
 
 
+def invented() -> SimulatedPair:
+    """A pair to register."""
+    half = (160.0, 128.0, 160.0)
+    anatomy = thorax(5, Grid.covering([-h for h in half], half, 1.75), twigs=True)
+    field = breathing_field(Draw(5, 1), anatomy.lungs, Breath.drawn(Draw(5, 2)))
+    return simulate_pair(anatomy, field, 3)
+
+
+def registrations(device: str) -> list[str]:
+    """A line for each preset: seconds on the CPU and on the device, and how far apart the results are."""
+    pair = invented()
+    lines = []
+    for preset in ("fast", "default"):
+        found, seconds = [], []
+        for where in ("cpu", device, device):  # the device's second time, once it runs smoothly
+            begun = time.monotonic()
+            found.append(
+                register(
+                    pair.fixed, pair.moving, preset=preset, device=where,
+                    fixed_mask=pair.fixed_lungs, moving_mask=pair.moving_lungs,
+                )
+            )  # fmt: skip
+            seconds.append(time.monotonic() - begun)
+        here, there = (found[n].transform.displacement_on(pair.fixed_lungs.grid).data for n in (0, 2))  # fmt: skip
+        apart = (here - there).norm(dim=0)[pair.fixed_lungs.data]
+        lines.append(
+            f"{preset}: {seconds[0]:.1f} s on the CPU, {seconds[2]:.1f} s on {device} (refinement {found[0].seconds['refine']:.1f} "
+            f"and {found[2].seconds['refine']:.1f}); {float(apart.mean()):.6f} mm apart in the lungs, {float(apart.max()):.6f} at most"
+        )
+        print(lines[-1], flush=True)
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -82,13 +126,17 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")], default=[80, 160])  # fmt: skip
     parser.add_argument("--seconds", type=float, default=4.0, help="of every figure")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--save", type=Path, help="file for the table")
     given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     gpu = given.device == "cuda"
     name = torch.cuda.get_device_name() if gpu else platform.processor()
     lines = [
         f"## Training on a device, {date.today()}",
         f"`python benchmarks/device.py --device {given.device}`: {name}, torch {torch.__version__}.",
+        "",
+        *registrations(given.device),
         "",
         "| | precision | voxels a side | a second | MB |",
         "| --- | --- | ---: | ---: | ---: |",

@@ -22,9 +22,9 @@ def correlation_volume(fixed: Tensor, moving: Tensor, radius: int) -> Tensor:
     """
     wide = F.pad(moving, [radius] * 6, mode="replicate")
     fixed = fixed / fixed.shape[1]
-    if fixed.device.type == "cpu":
-        return _one_by_one(fixed, wide, radius)
-    return _plane_by_plane(fixed, wide, radius)
+    if fixed.device.type == "cuda":
+        return _plane_by_plane(fixed, wide, radius)
+    return _one_by_one(fixed, wide, radius)
 
 
 def _one_by_one(fixed: Tensor, wide: Tensor, radius: int) -> Tensor:
