@@ -24,8 +24,6 @@ from ..measures import (
 from ..ops import length
 from ..space import AIR_HU, DisplacementField, Grid, Landmarks, Transform, Volume
 from ..space.grid import Float
-from ..space.sampling import sample_world, world_points
-from ..space.volume import SLAB_VOXELS
 
 #: Of the window of the local correlation, voxels of the fixed image.
 LOCAL_RADIUS = 2
@@ -136,7 +134,7 @@ def _folding(field: DisplacementField, lungs: Tensor) -> dict[str, Any]:
 
 def _overlap(lungs: Tensor, moving: Volume, field: DisplacementField) -> dict[str, Any]:
     grid = field.grid
-    start, moved = moving.resample(grid).data, _warped(moving, field, 0.0) > 0.5
+    start, moved = moving.resample(grid).data, field.warp(moving, grid).data
     before = surface_distance(lungs, start, grid.spacing)
     after = surface_distance(lungs, moved, grid.spacing)
     return {
@@ -158,7 +156,7 @@ def _similarity(
     found = {}
     for name, image in (
         ("before", moving.resample(part, fill=AIR_HU).data),
-        ("after", _warped(moving, cropped, AIR_HU)),
+        ("after", cropped.warp(moving, part, fill=AIR_HU).data),
     ):
         found[f"ncc_{name}"] = correlation(seen[inside], image[inside])
         found[f"lncc_{name}"] = local_correlation(seen, image, inside, LOCAL_RADIUS)
@@ -186,21 +184,6 @@ def _mask(mask: Volume, grid: Grid, name: str) -> Tensor:
     if not bool(data.any()):
         raise InputError(name, expected="lung inside the fixed image", found="no voxel of it")
     return data
-
-
-def _warped(volume: Volume, field: DisplacementField, fill: float) -> Tensor:
-    """``volume`` on the grid of ``field``, float32: each voxel's mapping is known, not looked up again."""
-    grid = field.grid
-    depth, height, width = grid.shape
-    how = "nearest" if volume.is_mask else "linear"
-    source = volume.data.float()[None]
-    out = torch.empty(grid.shape)
-    step = max(1, SLAB_VOXELS // (height * width))
-    for first in range(0, depth, step):
-        slab = (first, min(first + step, depth))
-        points = world_points(grid, slab=slab) + field.data[:, slice(*slab)].movedim(0, -1)
-        out[slice(*slab)] = sample_world(source, volume.grid, points, how, fill)[0]
-    return out
 
 
 def _around(mask: Tensor, margin: int) -> Box:

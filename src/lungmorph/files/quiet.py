@@ -7,41 +7,53 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import SimpleITK as sitk
 
 from ..errors import InputError
 
-_ONE_AT_A_TIME = threading.RLock()
+_LOCK = threading.Lock()
+#: How many threads are in ITK, and what to do when the last of them has left.
+_inside = 0
+_undo = ExitStack()
 
 
 @contextmanager
 def quiet_itk() -> Iterator[None]:
     """Silence standard error while ITK works: MetaIO, niftilib and GDCM print there by themselves.
 
-    File descriptor 2 belongs to the whole process, so one thread at a time does this, and only
-    around a single call. What matters in those messages comes back as an exception or is found by
-    the checks of this package.
+    File descriptor 2 belongs to the whole process, so what another thread prints there meanwhile is lost too: only around
+    single calls, please. What matters in those messages comes back as an exception or is found by the checks of this package.
     """
-    with _ONE_AT_A_TIME:
-        try:
-            sys.stderr.flush()
-            kept = os.dup(2)
-        except (OSError, ValueError, AttributeError):  # no standard error to protect
-            yield
-            return
-        shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            sitk.ProcessObject.SetGlobalWarningDisplay(False)
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
-            sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+    global _inside
+    with _LOCK:
+        if _inside == 0:
+            _silence()
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _inside -= 1
+            if _inside == 0:
+                _undo.close()
+
+
+def _silence() -> None:
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # no standard error to protect
+        return
+    _undo.callback(os.close, kept)
+    _undo.callback(os.dup2, kept, 2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    _undo.callback(os.close, nowhere)
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    _undo.callback(sitk.ProcessObject.SetGlobalWarningDisplay, shown)
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    os.dup2(nowhere, 2)
 
 
 def itk_name(path: str | os.PathLike[str]) -> str:

@@ -32,8 +32,13 @@ def bent(image: Tensor) -> Tensor:
     both = image.new_empty((image.shape[0], 4, *image.shape[2:]))
     both[:, :1] = image
     for axis in range(3):
-        both[:, axis + 1 : axis + 2] = filtered(image, axis, _WEIGHTS)
+        both[:, axis + 1 : axis + 2] = bend(image, axis)
     return both
+
+
+def bend(image: Tensor, axis: int) -> Tensor:
+    """The second derivative of the splines through an image (B, 1, D, H, W) along one axis (0 for x, 1 for y, 2 for z)."""
+    return filtered(image, axis, _WEIGHTS)
 
 
 def sample_cubic(image: Tensor, points: Tensor) -> Tensor:

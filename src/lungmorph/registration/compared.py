@@ -22,6 +22,7 @@ def lung_in_either(
     affine: Affine,
     displacement: Displacement,
     grid: Grid,
+    lungs: Tensor | None = None,
 ) -> Tensor:
     """The fixed lungs, and what the displacement so far carries into the moving lungs though it does not look like lung.
 
@@ -33,11 +34,12 @@ def lung_in_either(
         affine: pre-alignment, fixed to moving points.
         displacement: beyond the pre-alignment.
         grid: world-aligned.
+        lungs: :func:`lung_share` of the fixed lungs on the grid, if it is known.
 
     Returns:
         (D, H, W), 0 to 1, on the grid.
     """
-    lungs = lung_share(pair.fixed_lungs, grid)
+    lungs = lung_share(pair.fixed_lungs, grid) if lungs is None else lungs
     coarse = grid.with_spacing(LATTICE_MM)
     points = affine.map_points(world_points(coarse)) + displacement(coarse).movedim(0, -1)
     other = Volume(pair.moving_lungs.data.float(), pair.moving_lungs.grid).reduce(LATTICE_MM)

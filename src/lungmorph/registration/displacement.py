@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..space import Grid
-from ..space.sampling import sample_world, world_points
+from ..space.sampling import sample_grid
 
 #: v in mm along the world's axes, (3, D, H, W), at the centres of any world-aligned grid; T(x) = affine(x) + v(x).
 Displacement = Callable[[Grid], Tensor]
@@ -21,7 +21,7 @@ def nothing(grid: Grid) -> Tensor:
 
 def sampled(v: Tensor, grid: Grid) -> Displacement:
     """A field (3, D, H, W) given on one grid, on any other; continued by its nearest value."""
-    return lambda at: sample_world(v, grid, world_points(at, device=v.device))
+    return lambda at: sample_grid(v, grid, at)
 
 
 def mean_of(found: Sequence[Displacement]) -> Displacement:

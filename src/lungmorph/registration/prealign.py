@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from ..errors import InputError
 from ..ops import gaussian
 from ..space import Affine, Grid, Volume
 from ..space.sampling import matrix_times_points, sample_world, world_points
+from ..threads import side_by_side
 from .prepare import lung_bounds
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ def prealign(
         raise _nothing_common(names, "none at any shift")
     fixed_side = _Side(fixed, fixed_lungs)
     moving_side = _Side(moving, moving_lungs)
-    fits = [_fit(fixed_side, moving_side, shift) for shift in shifts]
+    fits = side_by_side(partial(_fit, fixed_side, moving_side), shifts)
     best, cost, overlap = min(fits, key=lambda fit: fit[1])
     stretch = np.linalg.svd(best.linear, compute_uv=False)
     log.info(

@@ -135,26 +135,28 @@ class _Problem:
         self.affine = affine
         corners, grids = self.grid.corners, (pair.fixed.grid, pair.moving.grid)
         fixed = seen(pair.fixed, corners, scale.spacing, grids[1])
-        fixed = fixed.resample(self.grid, cubic=scale.cubic)
-        self.fixed = normalize_locally(fixed.data[None, None], self.radius, FLAT_HU)[0, 0]
+        self.fixed = _normalized(fixed.resample(self.grid, cubic=scale.cubic).data, self.radius)
         moving = seen(pair.moving, affine.apply(corners), scale.spacing, grids[0])
         self.moving = moving.grid
         self.values = bent(moving.data[None, None])[0] if scale.cubic else moving.data[None]
-        lungs = lung_in_either(pair, affine, field.on, self.grid)
+        share = lung_share(pair.fixed_lungs, self.grid)
+        lungs = lung_in_either(pair, affine, field.on, self.grid, share)
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask
         wide = box_mean(lungs[None, None], _radius(self.grid, EDGE_MM))[0, 0]
         self.mask = (wide > 0.1).float()
         self.blocks = _blocks(self.mask)
         if scale.bending is None:
-            self._look_at_what_is_left(pair.fixed_lungs)
+            self._look_at_what_is_left(pair.fixed_lungs, share)
 
-    def _look_at_what_is_left(self, fixed_lungs: Volume) -> None:
-        """Mean square bending in the lungs; mean square of what the images leave unexplained, and volume of one observation."""
+    def _look_at_what_is_left(self, fixed_lungs: Volume, share: Tensor) -> None:
+        """Mean square bending in the lungs; mean square of what the images leave unexplained, and volume of one observation.
+
+        Args:
+            share: of every voxel that is fixed lung, (D, H, W). What holds no air there looks like nothing in the other scan.
+        """
         inside = fixed_lungs.resample(self.field.grid).data > 0
         bends = bending(self.field.coefficients, self.field.grid.spacing[0])
         self.bends = float((bends * inside).sum()) / max(int(inside.sum()), 1)
-        # what holds no air in the fixed scan looks like nothing in the other
-        share = lung_share(fixed_lungs, self.grid)
 
         def products(block: Block) -> Tensor:
             """Sum of the squares of what is left, and of its products with its neighbours along x, y, z."""
@@ -288,6 +290,23 @@ class _Problem:
             p = z + (new / rz) * p
             rz = new
         return u
+
+
+def _normalized(image: Tensor, radius: tuple[int, int, int]) -> Tensor:
+    """:func:`lungmorph.ops.normalize_locally` of (D, H, W), slab by slab: what is computed stays near the processor."""
+    out = torch.empty_like(image)
+    depth, height, width = image.shape
+    thick, half = max(8, BLOCK_VOXELS // (height * width)), radius[2]
+
+    def slab(first: int) -> None:
+        last = min(first + thick, depth)
+        start = max(0, first - half)
+        wide = image[start : last + half]
+        found = normalize_locally(wide[None, None], radius, FLAT_HU)[0, 0]
+        out[first:last] = found[first - start : last - start]
+
+    side_by_side(slab, range(0, depth, thick))
+    return out
 
 
 def _blocks(mask: Tensor) -> list[Block]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,13 @@ import numpy as np
 from ..files import output_folder, write_image, write_landmark_pairs, write_transform
 from ..measures import correlation, dice, folding, landmark_error
 from ..space import AIR_HU, Affine, DisplacementField, Grid, Landmarks, Volume
+from ..threads import side_by_side
 
 #: What a result is judged by again, in its folder: the lungs that were used, and the landmarks if there were any.
 FIXED_LUNGS, MOVING_LUNGS, LANDMARKS = "fixed_lungs.nii.gz", "moving_lungs.nii.gz", "landmarks.csv"
+
+#: What lies further than this from some thousand points of the lungs is no lung.
+LUNG_MARGIN_MM = 20.0
 
 if TYPE_CHECKING:
     from ..quality import Assessment
@@ -75,10 +79,24 @@ class Registration:
         """det of the mapping on the fixed grid: 1 = volume kept, 2 = the moving side is twice as big."""
         return self.transform.jacobian(self.fixed.grid)
 
+    @property
+    def _lung_grid(self) -> Grid:
+        """The part of the fixed grid that shows the lungs of both scans: a third of a whole chest."""
+        moving = self.moving_lungs.points(2000)
+        shown = (
+            self.fixed_lungs.points(2000),
+            self.inverse.apply(moving),
+            self.prealigned.inverse().apply(moving),
+        )
+        return self.fixed.grid.part_around(np.concatenate(shown), LUNG_MARGIN_MM)
+
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Everything measured, JSON-ready. Landmarks were not used to register."""
-        grid = self.fixed.grid
+        grid = self._lung_grid
+        scan, warped, jacobian = (
+            volume.crop_to(grid).data for volume in (self.fixed, self.warped, self.jacobian)
+        )
         lungs = self.fixed_lungs.resample(grid).data
         moved = self.transform.warp(self.moving_lungs, grid).data
         start = self.prealigned.warp(self.moving_lungs, grid).data
@@ -95,10 +113,10 @@ class Registration:
                 "dice_after": dice(lungs, moved),
             },
             "similarity": {
-                "ncc_prealigned": correlation(self.fixed.data[lungs], before),
-                "ncc_after": correlation(self.fixed.data[lungs], self.warped.data[lungs]),
+                "ncc_prealigned": correlation(scan[lungs], before),
+                "ncc_after": correlation(scan[lungs], warped[lungs]),
             },
-            "folding": asdict(folding(self.jacobian.data, lungs)),
+            "folding": asdict(folding(jacobian, lungs)),
             "inverse_residual_mm": {
                 "mean": float(miss.mean()),
                 "p95": float(np.percentile(miss, 95)),
@@ -145,15 +163,19 @@ class Registration:
         from ..report.overview import draw
 
         with output_folder(folder, overwrite) as part:
-            write_transform(self.transform, part / "transform.h5")
-            write_transform(self.transform, part / "displacement.nii.gz")
-            write_image(self.warped, part / "warped.nii.gz")
-            write_image(self.jacobian, part / "jacobian.nii.gz")
-            write_image(self.fixed_lungs, part / FIXED_LUNGS)
-            write_image(self.moving_lungs, part / MOVING_LUNGS)
+            # compressing takes one core and as long as measuring and drawing do
+            files: list[Callable[[], None]] = [
+                partial(write_transform, self.transform, part / "displacement.nii.gz"),
+                partial(draw, self, part / "overview.png"),
+                partial(write_transform, self.transform, part / "transform.h5"),
+                partial(write_image, self.warped, part / "warped.nii.gz"),
+                partial(write_image, self.jacobian, part / "jacobian.nii.gz"),
+                partial(write_image, self.fixed_lungs, part / FIXED_LUNGS),
+                partial(write_image, self.moving_lungs, part / MOVING_LUNGS),
+            ]
             if self.landmarks is not None:
-                write_landmark_pairs(*self.landmarks, part / LANDMARKS)
-            draw(self, part / "overview.png")
+                files.append(partial(write_landmark_pairs, *self.landmarks, part / LANDMARKS))
+            side_by_side(lambda write: write(), files)
             found = write_quality(self, part, progress) if report else None
             (part / "metrics.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
         return found

@@ -7,7 +7,7 @@ Posterior, +z to the Superior. An index is (i, j, k) along (x, y, z); array axes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -169,11 +169,41 @@ class Grid:
         first = self.center - axes @ ((size - 1) / 2 * step)
         return Grid(tuple(size), tuple(step), tuple(first), self.direction)
 
+    def positions_of(self, other: Grid) -> tuple[Float, Float, Float] | None:
+        """Where the voxels of another grid lie along (x, y, z), in voxels of this one; None if its axes are not parallel to these."""
+        matrix = self.world_to_index_matrix @ other.index_to_world_matrix
+        steps = np.diag(matrix)[:3]
+        # by how much of a voxel the far corner would be off
+        askew = np.abs(matrix[:3, :3] - np.diag(steps)) @ np.asarray(other.size, dtype=float)
+        if (askew > 1e-6).any():
+            return None
+        # rounded, so that what lies on a voxel or on its edge does so exactly
+        x, y, z = (
+            np.round(step * np.arange(n) + first, 9)
+            for step, n, first in zip(steps, other.size, matrix[:3, 3], strict=True)
+        )
+        return x, y, z
+
     def crop(self, start: Sequence[int], size: Sequence[int]) -> Grid:
         """The voxels from index ``start`` on; a negative start or a larger size pads instead."""
         width, height, depth = size
         first = tuple(self.to_world(start))
         return Grid((width, height, depth), self.spacing, first, self.direction)
+
+    def part_around(self, points: ArrayLike, margin: float) -> Grid:
+        """The smallest :meth:`crop` that shows world points (N, 3) and so many mm around them, as far as this grid goes."""
+        at, reach = self.to_index(points), np.asarray(self.in_voxels(margin))
+        last = np.asarray(self.size) - 1
+        start = np.clip(np.floor(at.min(axis=0) - reach), 0, last).astype(int)
+        end = np.clip(np.ceil(at.max(axis=0) + reach), start, last).astype(int)
+        return self.crop(start.tolist(), (end - start + 1).tolist())
+
+    def slabs(self, voxels: int) -> Iterator[tuple[int, Grid]]:
+        """The grid in slabs of whole slices and about so many voxels: the first slice of each, and its grid."""
+        width, height, depth = self.size
+        thick = max(1, voxels // (height * width))
+        for first in range(0, depth, thick):
+            yield first, self.crop((0, 0, first), (width, height, min(thick, depth - first)))
 
     def blocks(self, spacing: float) -> tuple[int, int, int]:
         """How many voxels along (x, y, z) make blocks of about ``spacing`` mm; at least one, at most all."""

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ops.cubic import sample_cubic
+from ..ops.along_axes import blended, blended_cubic, fill_beyond
+from ..ops.cubic import bent, sample_cubic
 from ..ops.sample import sample
 from .grid import Float, Grid
 
@@ -77,6 +78,28 @@ def sample_world(
     if fill is None:
         return values
     return values.masked_fill_(_beyond_edge(grid, points, normalized) > 0, fill)
+
+
+def sample_grid(
+    data: Tensor, grid: Grid, at: Grid, fill: float | None = None, cubic: bool = False
+) -> Tensor:
+    """Values of an image at the voxels of another grid: :func:`sample_world`, but faster where the axes are parallel.
+
+    Args:
+        data: (C, D, H, W) on ``grid``, floating point; for ``cubic`` C is 1.
+        at: the other grid.
+        fill: value outside the image; None continues the nearest voxel.
+        cubic: nearly as a cubic spline, else linear.
+
+    Returns:
+        (C, d, h, w).
+    """
+    along = grid.positions_of(at)
+    if along is None:
+        image, how = (bent(data[None])[0], "cubic") if cubic else (data, "linear")
+        return sample_world(image, grid, world_points(at, device=data.device), how, fill)
+    found = blended_cubic(data, along) if cubic else blended(data, along)
+    return found if fill is None else fill_beyond(found, grid.size, along, fill)
 
 
 def near_edge(grid: Grid, points: Tensor) -> Tensor:

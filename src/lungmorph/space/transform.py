@@ -18,9 +18,10 @@ from torch import Tensor
 
 from ..ops.jacobian import jacobian_determinant
 from ..ops.warp import invert, length
+from ..threads import side_by_side
 from .grid import Float, Grid
 from .landmarks import Landmarks
-from .sampling import matrix_times_points, sample_world, world_points
+from .sampling import matrix_times_points, sample_grid, sample_world, world_points
 from .volume import SLAB_VOXELS, Volume, warp_volume
 
 _MAPPED_FRAME = {"fixed": "moving", "moving": "fixed"}
@@ -32,6 +33,10 @@ class Transform(ABC):
     @abstractmethod
     def map_points(self, points: Tensor) -> Tensor:
         """Points (..., 3), LPS mm -> mapped points (..., 3), in the dtype and on the device given."""
+
+    def map_grid(self, grid: Grid, device: torch.device | str | None = None) -> Tensor:
+        """Where the centres of a grid's voxels go: (D, H, W, 3), LPS mm, on ``device``."""
+        return self.map_points(world_points(grid, device=device))
 
     @abstractmethod
     def inverse(self) -> Transform:
@@ -63,13 +68,10 @@ class Transform(ABC):
 
     def displacement_on(self, grid: Grid) -> DisplacementField:
         """The same mapping as displacements at the centres of ``grid``."""
-        depth, height, width = grid.shape
         data = torch.empty((3, *grid.shape), dtype=torch.float32)
-        step = max(1, SLAB_VOXELS // (height * width))
-        for first in range(0, depth, step):
-            last = min(first + step, depth)
-            points = world_points(grid, slab=(first, last))
-            data[:, first:last] = (self.map_points(points) - points).movedim(-1, 0)
+        for first, part in grid.slabs(SLAB_VOXELS):
+            there = self.map_grid(part) - world_points(part)
+            data[:, first : first + part.shape[0]] = there.movedim(-1, 0)
         return DisplacementField(data, grid)
 
 
@@ -147,13 +149,23 @@ class DisplacementField(Transform):
         found = sample_world(self.data.to(points.device), self.grid, flat, fill=0.0)
         return points + found.movedim(0, -1).reshape(points.shape)
 
+    def map_grid(self, grid: Grid, device: torch.device | str | None = None) -> Tensor:
+        """See :meth:`Transform.map_grid`."""
+        data = self.data if device is None else self.data.to(device)
+        found = sample_grid(data, self.grid, grid, fill=0.0)
+        return world_points(grid, device=device).add_(found.movedim(0, -1))
+
     def covers(self, points: ArrayLike) -> NDArray[np.bool_]:
         """Whether points lie inside the voxels of the field; elsewhere its displacement is zero."""
         return self.grid.contains(points)
 
     def displacement_on(self, grid: Grid) -> DisplacementField:
         """The same mapping at the centres of ``grid``; zero where that reaches beyond this field."""
-        return self if grid.same_as(self.grid, 1e-6) else super().displacement_on(grid)
+        if grid.same_as(self.grid, 1e-6):
+            return self
+        if self.grid.positions_of(grid) is None:
+            return super().displacement_on(grid)
+        return DisplacementField(sample_grid(self.data, self.grid, grid, fill=0.0), grid)
 
     def inverse(self, grid: Grid | None = None) -> DisplacementField:
         """The field back, by fixed point. See :meth:`inverse_with_residual`."""
@@ -180,9 +192,8 @@ class DisplacementField(Transform):
         shift = self.data.double().mean(dim=(1, 2, 3)).numpy()
         target = grid or _shifted(self.grid, shift)
         lattice = _shifted(target, -shift)
-        points = world_points(lattice)
         around = self.data - torch.as_tensor(shift, dtype=torch.float32)[:, None, None, None]
-        field = sample_world(around, self.grid, points)
+        field = sample_grid(around, self.grid, lattice)
         # from mm along the world axes to voxels along the lattice's axes, and back
         turn = np.asarray(lattice.direction)
         step = np.asarray(lattice.spacing)
@@ -201,9 +212,23 @@ class DisplacementField(Transform):
 
     def jacobian(self, grid: Grid | None = None) -> Volume:
         """det of the whole mapping (1 = volume kept, <= 0 = folded), on ``grid`` or the field's own."""
-        field = self if grid is None else self.displacement_on(grid)
-        along_axes = _turn(field.data, np.asarray(field.grid.direction).T)
-        return Volume(jacobian_determinant(along_axes[None], field.grid.spacing)[0, 0], field.grid)
+        grid = grid or self.grid
+        out = torch.empty(grid.shape)
+        axes = np.asarray(grid.direction).T
+
+        def slab(part: tuple[int, Grid]) -> None:
+            first, inner = part
+            # with the neighbours that the differences at its ends reach for
+            low, high = max(0, first - 1), min(grid.shape[0], first + inner.shape[0] + 1)
+            wide = grid.crop((0, 0, low), (*grid.size[:2], high - low))
+            found = jacobian_determinant(
+                _turn(self.displacement_on(wide).data, axes)[None], grid.spacing
+            )
+            out[first : first + inner.shape[0]] = found[0, 0, first - low :][: inner.shape[0]]
+
+        # thick ones: the neighbours are computed twice
+        side_by_side(slab, list(grid.slabs(4 * SLAB_VOXELS)))
+        return Volume(out, grid)
 
 
 @dataclass(frozen=True)

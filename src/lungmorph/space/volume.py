@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
 from ..ops.cubic import bent
+from ..threads import side_by_side
 from .grid import Float, Grid
-from .sampling import near_edge, sample_world, world_points
+from .sampling import near_edge, sample_grid, sample_world, world_points
 
 #: Of what lies beyond a scan.
 AIR_HU = -1024.0
 #: Points mapped at a time: bounds the memory of resampling, whatever the size of the image.
-SLAB_VOXELS = 2_000_000
+SLAB_VOXELS = 500_000
 
 
 class PointMap(Protocol):
@@ -27,12 +28,19 @@ class PointMap(Protocol):
         """The mapped points."""
         ...
 
+    def map_grid(self, grid: Grid, device: torch.device | str | None = None) -> Tensor:
+        """Where the centres of a grid's voxels go: (D, H, W, 3), LPS mm, on ``device``."""
+        ...
+
 
 class _Stay:
     """Every point where it is."""
 
     def map_points(self, points: Tensor) -> Tensor:
         return points
+
+    def map_grid(self, grid: Grid, device: torch.device | str | None = None) -> Tensor:
+        return world_points(grid, device=device)
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,10 @@ class Volume:
 
         ``fill``: value outside the image; None continues the nearest voxel (False for a mask).
         """
-        return warp_volume(self, grid, _Stay(), fill, cubic)
+        if self.is_mask or self.grid.positions_of(grid) is None:
+            return warp_volume(self, grid, _Stay(), fill, cubic)
+        found = sample_grid(self.data.float()[None], self.grid, grid, fill, cubic)[0]
+        return Volume(found.to(self.data.dtype), grid)
 
     def reduce(self, spacing: float) -> Volume:
         """Voxels averaged in whole blocks until none is finer than about ``spacing`` mm.
@@ -110,26 +121,26 @@ def warp_volume(
     source = volume.data.float()[None]
     if how == "cubic":
         source = bent(source[None])[0]
-    depth, height, width = grid.shape
     out = torch.empty(grid.shape, dtype=torch.float32, device=source.device)
-    step = max(1, SLAB_VOXELS // (height * width))
-    for first in range(0, depth, step):
-        last = min(first + step, depth)
-        points = world_points(grid, device=source.device, slab=(first, last))
-        points = mapping.map_points(points)
+
+    def slab(at: tuple[int, Grid]) -> None:
+        first, inner = at
+        points = mapping.map_grid(inner, source.device)
         part = sample_world(source, volume.grid, points, how, fill_value)[0]
         if fill_value is not None:
             # on the very edge of the volume float32 cannot tell inside from outside: once more in float64
             k, j, i = near_edge(volume.grid, points).nonzero().unbind(dim=1)
             if len(k) > 0:
-                index = torch.stack([i, j, k + first], dim=1).cpu().numpy()
+                index = torch.stack([i, j, k], dim=1).cpu().numpy()
                 # Apple's GPUs have no float64
                 there = torch.device("cpu") if source.device.type == "mps" else source.device
-                exact = torch.as_tensor(grid.to_world(index), device=there)
+                exact = torch.as_tensor(inner.to_world(index), device=there)
                 exact = mapping.map_points(exact)[None, None]
                 again = sample_world(source.to(there), volume.grid, exact, how, fill_value)
                 part[k, j, i] = again[0, 0, 0].float().to(part.device)
-        out[first:last] = part
+        out[first : first + inner.shape[0]] = part
+
+    side_by_side(slab, list(grid.slabs(SLAB_VOXELS)))
     if volume.data.dtype == torch.bool:
         return Volume(out > 0.5, grid)
     return Volume(out.to(volume.data.dtype), grid)
