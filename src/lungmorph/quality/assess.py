@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..evaluation.judge import judge
-from ..measures import folding
-from ..space import AIR_HU, Grid, Landmarks, Transform, Volume
+from ..measures import folding, lung_extent
+from ..space import AIR_HU, Affine, Grid, Landmarks, Transform, Volume
 from .checks import FAIL, Verdict, check_all
 from .misread import better_reading
 from .predict import PredictedError
@@ -33,9 +33,9 @@ class Assessment:
         figures: as :func:`lungmorph.evaluation.judge.judge` gives them.
         regions: by name: folding and determinants of each part of the lung, predicted error if there is one.
         ventilation: by name of the region, and "all"; for research.
-        lungs: bool, on the fixed grid.
-        jacobian: det of the mapping on the fixed grid.
-        air_change: on the fixed grid, mL of air that each mL of the fixed lung gains; for research.
+        lungs: bool, on the part of the fixed grid that shows the lungs of both scans.
+        jacobian: det of the mapping there.
+        air_change: there, mL of air that each mL of the fixed lung gains; for research.
         predicted: the predicted error, if there is one.
         judged: what was judged, and by what: names of files, version.
     """
@@ -92,6 +92,9 @@ def assess(
     Raises:
         InputError: no lung in a mask, or displacements that are no numbers.
     """
+    # beyond them nothing is asked
+    ways = transform, Affine.identity()
+    fixed = fixed.crop_to(lung_extent(fixed.grid, fixed_lungs, moving_lungs, ways))
     figures = judge(
         fixed,
         moving,
@@ -101,6 +104,8 @@ def assess(
         landmarks=landmarks,
         backward=backward,
     )
+    # of the whole image, which is not looked at here
+    del figures["folding"]["sd_log_learn2reg_image"]
     grid = fixed.grid
     lungs = fixed_lungs if fixed_lungs.grid.same_as(grid) else fixed_lungs.resample(grid)
     lungs = Volume(lungs.data > 0, grid)

@@ -81,9 +81,12 @@ def regional(
     """
     whole = np.any(list(regions.values()), axis=0)
     ml = jacobian.grid.voxel_volume / 1000
-    det = jacobian.data.double().numpy()
-    air = air_share(fixed).double().numpy(), air_share(warped).double().numpy() * det
-    mass = 1 - air_share(fixed).double().numpy(), (1 - air_share(warped).double().numpy()) * det
+    inside = torch.from_numpy(whole)
+    det = jacobian.data[inside].double().numpy()
+    before, after = (air_share(scan[inside]).double().numpy() for scan in (fixed, warped))
+    air = before, after * det
+    mass = 1 - before, (1 - after) * det
+    rows = {**regions, "all": whole}
     return {
         name: RegionVentilation(
             fixed_ml=float(part.sum() * ml),
@@ -93,7 +96,7 @@ def regional(
             mass_change_percent=_change(mass[0][part], mass[1][part]),
             sd=float(det[part].std()),
         )
-        for name, part in {**regions, "all": whole}.items()
+        for name, part in ((name, region[whole]) for name, region in rows.items())
     }
 
 

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..files import output_folder, write_image, write_landmark_pairs, write_transform
-from ..measures import correlation, dice, folding, landmark_error
+from ..measures import correlation, dice, folding, landmark_error, lung_extent
 from ..space import AIR_HU, Affine, DisplacementField, Grid, Landmarks, Volume
 from ..threads import side_by_side
 
 #: What a result is judged by again, in its folder: the lungs that were used, and the landmarks if there were any.
 FIXED_LUNGS, MOVING_LUNGS, LANDMARKS = "fixed_lungs.nii.gz", "moving_lungs.nii.gz", "landmarks.csv"
-
-#: What lies further than this from some thousand points of the lungs is no lung.
-LUNG_MARGIN_MM = 20.0
 
 if TYPE_CHECKING:
     from ..quality import Assessment
@@ -79,21 +76,11 @@ class Registration:
         """det of the mapping on the fixed grid: 1 = volume kept, 2 = the moving side is twice as big."""
         return self.transform.jacobian(self.fixed.grid)
 
-    @property
-    def _lung_grid(self) -> Grid:
-        """The part of the fixed grid that shows the lungs of both scans: a third of a whole chest."""
-        moving = self.moving_lungs.points(2000)
-        shown = (
-            self.fixed_lungs.points(2000),
-            self.inverse.apply(moving),
-            self.prealigned.inverse().apply(moving),
-        )
-        return self.fixed.grid.part_around(np.concatenate(shown), LUNG_MARGIN_MM)
-
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Everything measured, JSON-ready. Landmarks were not used to register."""
-        grid = self._lung_grid
+        ways = self.transform, self.prealigned
+        grid = lung_extent(self.fixed.grid, self.fixed_lungs, self.moving_lungs, ways)
         scan, warped, jacobian = (
             volume.crop_to(grid).data for volume in (self.fixed, self.warped, self.jacobian)
         )

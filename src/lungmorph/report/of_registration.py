@@ -17,7 +17,8 @@ from ..quality.predict import THRESHOLDS_MM, PredictedError, predict_error
 from ..registration.presets import CHECK_MM
 from ..registration.result import Registration
 from ..registration.witnesses import Witnesses, register_witnesses
-from ..space import Transform, Volume
+from ..space import Grid, Transform, Volume
+from ..threads import side_by_side
 from .contents import Report
 from .overview import pair_title, start_of
 from .page import write_report
@@ -55,7 +56,7 @@ def write_quality(
         predicted=predicted(*images, result.transform, witnesses),
         judged=judged(settings, "transform.h5"),
     )
-    write_assessment(found, folder)
+    write_assessment(found, result.fixed.grid, folder)
     write_report(report_of(result, found), folder / "report.html")
     return found
 
@@ -95,29 +96,30 @@ def predicted(
     return found
 
 
-def write_assessment(found: Assessment, folder: Path) -> None:
+def write_assessment(found: Assessment, grid: Grid, folder: Path) -> None:
     """Write ``quality.json``, and what is known of every place as images, into a folder.
 
     Args:
         found: verdict, checks, figures, regions.
+        grid: of the images, that of the fixed scan.
         folder: gets ``ventilation.nii.gz`` (mL of air that each mL of the fixed lung gains), and
             ``error.nii.gz`` (mm) and ``error_over_2mm.nii.gz`` (probability) if an error was predicted.
     """
-    _write_rounded(found.air_change, 0.001, folder / "ventilation.nii.gz")
+    images = [("ventilation", found.air_change, 0.001)]
     if found.predicted:
-        for name, values, step in (
-            ("error", found.predicted.mm, 0.01),
-            ("error_over_2mm", found.predicted.over(THRESHOLDS_MM[0]), 0.001),
-        ):
-            image = found.predicted.within(values, found.lungs)
-            _write_rounded(image, step, folder / f"{name}.nii.gz")
+        over = found.predicted.over(THRESHOLDS_MM[0])
+        images.append(("error", found.predicted.within(found.predicted.mm, found.lungs), 0.01))
+        images.append(("error_over_2mm", found.predicted.within(over, found.lungs), 0.001))
+
+    def write(image: tuple[str, Volume, float]) -> None:
+        name, values, step = image
+        # digits that mean nothing would take most of the file
+        rounded = Volume((values.data / step).round() * step, values.grid)
+        write_image(rounded.resample(grid, fill=0.0), folder / f"{name}.nii.gz")
+
+    side_by_side(write, images)
     with replacing(folder / "quality.json") as part:
         part.write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
-
-
-def _write_rounded(image: Volume, step: float, path: Path) -> None:
-    """Digits that mean nothing would take most of the file."""
-    write_image(Volume((image.data / step).round() * step, image.grid), path)
 
 
 def report_of(result: Registration, found: Assessment) -> Report:

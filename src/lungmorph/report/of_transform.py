@@ -70,7 +70,7 @@ def write_quality_of(
         tolerances=tolerances,
         judged=record,
     )
-    write_assessment(found, folder)
+    write_assessment(found, pair.fixed.grid, folder)
     made = {**(method or {}), **record}
     start, start_name = start_between(pair.fixed_lungs, pair.moving_lungs)
     report = Report(
