@@ -29,7 +29,7 @@ from ..ops.cubic import bent
 from ..ops.local import box_mean, normalize_locally
 from ..ops.spline import expand, gather
 from ..ops.warp import length
-from ..space import Affine, Grid, Volume
+from ..space import Affine, Grid
 from ..space.sampling import sample_world, world_points
 from ..threads import one_thread, side_by_side
 from .bending import DIAGONAL, bending, bending_force
@@ -120,7 +120,7 @@ def unexplained(pair: Prepared, affine: Affine, scale: Scale, field: ControlFiel
         scale: at which :func:`refine` ended.
         field: what it found.
     """
-    return _Problem(pair, affine, scale, field).difference(pair.fixed_lungs)
+    return _Problem(pair, affine, scale, field).difference()
 
 
 class _Problem:
@@ -145,37 +145,39 @@ class _Problem:
         wide = box_mean(lungs[None, None], _radius(self.grid, EDGE_MM))[0, 0]
         self.mask = (wide > 0.1).float()
         self.blocks = _blocks(self.mask)
-        if scale.bending is None:
-            self._look_at_what_is_left(pair.fixed_lungs, share)
-
-    def _look_at_what_is_left(self, fixed_lungs: Volume, share: Tensor) -> None:
-        """Mean square bending in the lungs; mean square of what the images leave unexplained, and volume of one observation.
-
-        Args:
-            share: of every voxel that is fixed lung, (D, H, W). What holds no air there looks like nothing in the other scan.
-        """
-        inside = fixed_lungs.resample(self.field.grid).data > 0
-        bends = bending(self.field.coefficients, self.field.grid.spacing[0])
+        self.share = share
+        #: what the images leave unexplained, once that has been looked at; asked for where the pair weighs the bending itself
+        self.evidence: float | None = None
+        self.asked = scale.bending is None
+        inside = pair.fixed_lungs.resample(field.grid).data > 0
+        bends = bending(field.coefficients, field.grid.spacing[0])
         self.bends = float((bends * inside).sum()) / max(int(inside.sum()), 1)
 
-        def products(block: Block) -> Tensor:
-            """Sum of the squares of what is left, and of its products with its neighbours along x, y, z."""
-            left = self._seen(block)[2] * share[block]
-            pairs = [
-                left.narrow(dim, 0, left.shape[dim] - 1) * left.narrow(dim, 1, left.shape[dim] - 1)
-                for dim in (2, 1, 0)
-            ]
-            return torch.stack([left.square().sum(), *(pair.sum() for pair in pairs)])
+    def _unexplained(self, block: Block, residual: Tensor) -> Tensor:
+        """Sum over the lung of the squares of what is left in a block, and of its products with its neighbours along x, y, z.
 
-        sums = torch.stack(side_by_side(products, _blocks(share))).sum(dim=0)
-        square, *alike = sums.tolist()
-        self.unexplained = square / max(float(share.sum()), 1.0)
+        Of the fixed lung: what holds no air in the fixed scan looks like nothing in the other.
+        """
+        left = residual * self.share[block]
+        pairs = [
+            left.narrow(dim, 0, left.shape[dim] - 1) * left.narrow(dim, 1, left.shape[dim] - 1)
+            for dim in (2, 1, 0)
+        ]
+        return torch.stack([left.square().sum(), *(pair.sum() for pair in pairs)])
+
+    def _evidence(self, found: Sequence[Tensor]) -> float:
+        """Mean square of what the images leave unexplained, times the volume of one observation.
+
+        Args:
+            found: by :meth:`_unexplained`, of all blocks.
+        """
+        square, *alike = torch.stack(list(found)).sum(dim=0).tolist()
         # what falls by a factor from neighbour to neighbour makes (1 + factor) / (1 - factor) of them one observation
         factors = [min(max(value / max(square, 1e-12), 0.0), MOST_ALIKE) for value in alike]
-        lengths = [
+        x, y, z = (
             step * (1 + f) / (1 - f) for step, f in zip(self.grid.spacing, factors, strict=True)
-        ]
-        self.observation = lengths[0] * lengths[1] * lengths[2]
+        )
+        return square / max(float(self.share.sum()), 1.0) * (x * y * z) ** COMMON
 
     def weight(self) -> Tensor:
         """Of the bending energy at every control point (D, H, W), mm^2."""
@@ -184,12 +186,16 @@ class _Problem:
         bends = bending(self.field.coefficients, self.field.grid.spacing[0])
         near = box_mean(box_mean(bends[None, None], 1), 1)[0, 0]
         expected = EVEN_BENDING * self.bends + (1 - EVEN_BENDING) * near
-        evidence = self.unexplained * self.observation**COMMON
-        return (PRIOR * evidence / (expected + 1e-12)).clamp(*WEIGHTS)
+        assert self.evidence is not None, "known from the first look at the images on"
+        return (PRIOR * self.evidence / (expected + 1e-12)).clamp(*WEIGHTS)
 
     def step(self) -> None:
         """One damped Gauss-Newton step, block by block: what is computed stays near the processor."""
-        total = torch.stack(side_by_side(self._normal_equations, self.blocks)).sum(dim=0)
+        found = side_by_side(self._normal_equations, self.blocks)
+        total = torch.stack([products for products, _ in found]).sum(dim=0)
+        if self.asked:
+            self.evidence = self._evidence([left for _, left in found if left is not None])
+            self.asked = False
         # order: xx xy xz xr yy yz yr zz zr
         xx, xy, xz, xr, yy, yz, yr, zz, zr = total * self.grid.voxel_volume
         matrix = torch.stack([xx, xy, xz, yy, yz, zz])
@@ -202,14 +208,13 @@ class _Problem:
         self.field.coefficients = self.field.coefficients + update
         log.debug("%g mm: step mean %.3f mm", self.scale.spacing, float(longest.mean()))
 
-    def difference(self, lungs: Volume) -> float:
-        """Mean absolute difference of the images in the lungs."""
-        share = lung_share(lungs, self.grid)
+    def difference(self) -> float:
+        """Mean absolute difference of the images in the fixed lungs."""
 
         def apart(block: Block) -> float:
-            return float((share[block] * self._seen(block)[2].abs()).sum())
+            return float((self.share[block] * self._seen(block)[2].abs()).sum())
 
-        return sum(side_by_side(apart, _blocks(share))) / max(float(share.sum()), 1.0)
+        return sum(side_by_side(apart, _blocks(self.share))) / max(float(self.share.sum()), 1.0)
 
     def _seen(self, block: Block) -> tuple[Tensor, Block, Tensor]:
         """Both images in a block as the field has them.
@@ -238,8 +243,8 @@ class _Problem:
         warped = normalize_locally(warped[None], self.radius, FLAT_HU)[0, 0]
         return (self.fixed[wide] + warped) / 2, (z, y, x), self.fixed[block] - warped[z, y, x]
 
-    def _normal_equations(self, block: Block) -> Tensor:
-        """Products of gradients and residual in a block, gathered at the control points: (9, d, h, w)."""
+    def _normal_equations(self, block: Block) -> tuple[Tensor, Tensor | None]:
+        """Products of gradients and residual in a block, gathered at the control points: (9, d, h, w); what is left, if asked."""
         # the mean of both gradients: second order at the price of first (Malis' ESM)
         mean, inner, residual = self._seen(block)
         gradient = [
@@ -253,7 +258,8 @@ class _Problem:
             products += [left * gradient[b] for b in range(a, 3)]
             products.append(left * residual)
         z, y, x = (weights[part] for weights, part in zip(self.basis, block, strict=True))
-        return gather(torch.stack(products), (z, y, x))
+        unexplained = self._unexplained(block, residual) if self.asked else None
+        return gather(torch.stack(products), (z, y, x)), unexplained
 
     def _solve(self, matrix: Tensor, right: Tensor) -> Tensor:
         """(M + weight * B) update = right - weight * B v, by conjugate gradients; B the Hessian of the bending energy."""
