@@ -85,9 +85,9 @@ class Preset:
 
 #: Chosen on simulated pairs (`DEVELOPMENT` in benchmarks/recipes.py); benchmarks/ablation.py tells what each is worth.
 _SCALES = (
-    Scale(spacing=6.0, control=27.0, window=12.0, bending=10.0, steps=8),
-    Scale(spacing=4.0, control=18.0, window=8.0, bending=10.0, steps=8),
-    Scale(spacing=CHECK_MM, control=11.0, window=6.0, bending=3.0, steps=8, cubic=True),
+    Scale(spacing=6.0, control=27.0, window=12.0, bending=10.0, steps=5),
+    Scale(spacing=4.0, control=18.0, window=8.0, bending=10.0, steps=5),
+    Scale(spacing=CHECK_MM, control=11.0, window=6.0, bending=3.0, steps=6, cubic=True),
     Scale(spacing=1.75, control=9.0, window=4.5, bending=None, steps=4, cubic=True),
     Scale(spacing=1.25, control=8.0, window=3.0, bending=None, steps=3, cubic=True),
 )
