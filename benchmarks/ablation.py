@@ -47,7 +47,7 @@ def each(change: Callable[[Scale], Scale]) -> Preset:
 #: By name: what it is, the preset, and levels of the network (None: all).
 VARIANTS: dict[str, tuple[str, Preset, int | None]] = {
     "default": ("as it is", DEFAULT, None),
-    "accurate": ("two lattices, averaged", PRESETS["accurate"], None),
+    "accurate": ("there and back, averaged", PRESETS["accurate"], None),
     "weight-3": ("one weight for all pairs and places, 3 mm²", fine(bending=3.0), None),
     "weight-10": ("one weight for all pairs and places, 10 mm²", fine(bending=10.0), None),
     "weight-30": ("one weight for all pairs and places, 30 mm²", fine(bending=30.0), None),

@@ -59,7 +59,7 @@ def register(
     preset: Annotated[
         PresetName,
         typer.Option(
-            help="fast: network alone. default: refined on the pair. accurate: twice, and averaged."
+            help="fast: network alone. default: refined on the pair. accurate: there and back."
         ),
     ] = PresetName.default,
     fixed_mask: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from .presets import Preset
 from .refine import BLOCK_VOXELS
 
 log = logging.getLogger(__name__)
+
+#: Grid of a scan, and a box in it.
+Side = tuple[Grid, Grid]
 
 #: Bytes at the peak of a refinement step for every voxel of its lattice, and more for those of the blocks that
 #: its threads work on, measured (benchmarks/memory.py prints their sum), with a reserve of a quarter.
@@ -44,9 +48,9 @@ def available_bytes(device: str = "cpu") -> int:
     return max(free, 0)
 
 
-def refine_bytes(fixed: Grid, region: Grid, spacing: float) -> int:
-    """Peak of a refinement at ``spacing`` mm over ``region`` of the fixed scan."""
-    voxels = lattice(fixed, region, spacing).voxels
+def refine_bytes(sides: Sequence[Side], spacing: float) -> int:
+    """Peak of refinements at ``spacing`` mm, one after the other, each over a box of a scan."""
+    voxels = max(lattice(scan, region, spacing).voxels for scan, region in sides)
     return REFINE_BYTES * voxels + BLOCK_BYTES * min(voxels, torch.get_num_threads() * BLOCK_VOXELS)
 
 
@@ -59,6 +63,7 @@ def fit_to_memory(
     levels: int | None,
     insist: bool,
     device: str = "cpu",
+    back: Grid | None = None,
 ) -> tuple[Preset, int | None, float | None]:
     """The preset, the number of levels and the network's spacing that fit the machine.
 
@@ -70,18 +75,20 @@ def fit_to_memory(
         levels: asked for; None to choose.
         insist: the spacing was asked for by name, so that a coarser one is an error, not a choice.
         device: that is worked on.
+        back: box of the moving scan that is worked on as well, if one is.
 
     Raises:
         InputError: nothing fits, or not what was asked for by name: how much is needed, how much there
             is, and the setting that fits.
     """
     free = available_bytes(device) - SCAN_BYTES * (fixed.voxels + moving.voxels)
-    kept = tuple(s for s in preset.scales if refine_bytes(fixed, region, s.spacing) <= free)
+    sides = [(fixed, region), *([(moving, back)] if back else [])]
+    kept = tuple(s for s in preset.scales if refine_bytes(sides, s.spacing) <= free)
     if len(kept) < len(preset.scales):
         wanted = preset.scales[-1].spacing
-        needed = refine_bytes(fixed, region, wanted) + SCAN_BYTES * (fixed.voxels + moving.voxels)
+        needed = refine_bytes(sides, wanted) + SCAN_BYTES * (fixed.voxels + moving.voxels)
         if insist or not kept:
-            fits = _finest_that_fits(fixed, region, free)
+            fits = _finest_that_fits(sides, free)
             raise InputError(
                 "memory",
                 expected=f"{needed / 1e9:.1f} GB for a refinement at {wanted:g} mm",
@@ -102,6 +109,6 @@ def fit_to_memory(
     return preset, count, spacing
 
 
-def _finest_that_fits(fixed: Grid, region: Grid, free: int) -> float | None:
+def _finest_that_fits(sides: Sequence[Side], free: int) -> float | None:
     spacings = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-    return next((s for s in spacings if refine_bytes(fixed, region, s) <= free), None)
+    return next((s for s in spacings if refine_bytes(sides, s) <= free), None)

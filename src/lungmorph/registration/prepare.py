@@ -40,6 +40,11 @@ class Prepared:
         moved = [Volume(scan.data.to(device), scan.grid) for scan in scans]
         return Prepared(moved[0], moved[1], moved[2], moved[3], self.region)
 
+    def swapped(self) -> Prepared:
+        """The other way round."""
+        region = _box(self.moving_lungs)
+        return Prepared(self.moving, self.fixed, self.moving_lungs, self.fixed_lungs, region)
+
 
 def prepare(
     fixed: Volume,
@@ -64,9 +69,13 @@ def prepare(
     # what finds lungs uses one core
     scans = ((fixed, fixed_mask, names[0]), (moving, moving_mask, names[1]))
     lungs = side_by_side(_lungs, scans)
-    low, high = lung_bounds(lungs[0])
-    region = Grid.covering(low, high, 2.0, margin=MARGIN_MM)
-    return Prepared(fixed, moving, lungs[0], lungs[1], region)
+    return Prepared(fixed, moving, lungs[0], lungs[1], _box(lungs[0]))
+
+
+def _box(lungs: Volume) -> Grid:
+    """World-aligned, around the lungs with a margin."""
+    low, high = lung_bounds(lungs)
+    return Grid.covering(low, high, 2.0, margin=MARGIN_MM)
 
 
 def _lungs(scan: tuple[Volume, Volume | None, object]) -> Volume:
@@ -144,7 +153,7 @@ def _share(mask: torch.Tensor) -> float:
 
 def lung_bounds(lungs: Volume) -> tuple[Float, Float]:
     """Smallest and largest world coordinates (x, y, z), mm, that the voxels of a mask touch."""
-    box = ndimage.find_objects(lungs.data.numpy().astype(np.int8))[0]
+    box = ndimage.find_objects(lungs.data.cpu().numpy().astype(np.int8))[0]
     start = [s.start for s in reversed(box)]
     size = [s.stop - s.start for s in reversed(box)]
     return lungs.grid.crop(start, size).bounds()

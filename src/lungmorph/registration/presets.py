@@ -29,8 +29,7 @@ class Preset:
         name: on the command line.
         scales: of the refinement, coarse to fine; none for the network alone.
         field_mm: spacing at which the transform is given.
-        lattices: refinements on control points shifted against each other, of which the mean is taken; the
-            coarse scales are gone through once.
+        both_ways: whether the last scale is gone through on the swapped pair as well, and the mean of both taken.
         starts: first guesses that are tried: the network's answer, what a look around it finds, nothing beyond the
             pre-alignment.
     """
@@ -38,7 +37,7 @@ class Preset:
     name: str
     scales: tuple[Scale, ...]
     field_mm: float
-    lattices: int = 1
+    both_ways: bool = False
     starts: tuple[Start, ...] = ("network", "search", "pre-alignment")
 
     @property
@@ -97,6 +96,6 @@ PRESETS = {
     for preset in (
         Preset("fast", (), field_mm=3.0),
         Preset("default", _SCALES, field_mm=2.0),
-        Preset("accurate", _SCALES, field_mm=2.0, lattices=2),
+        Preset("accurate", _SCALES, field_mm=2.0, both_ways=True),
     )
 }

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,11 +14,11 @@ from .. import __version__
 from ..errors import InputError
 from ..files import read_image, read_mask
 from ..networks import DEFAULT_NAME, ModelConfig, RegistrationNetwork, load_model
-from ..ops import unfold
-from ..space import Affine, DisplacementField, Grid, Landmarks, Volume
-from ..space.sampling import world_points
+from ..space import Affine, DisplacementField, Landmarks, Volume
+from .both_ways import both_ways
 from .coarse import predict
-from .displacement import Displacement, mean_of, nothing, sampled
+from .displacement import Displacement, nothing, sampled
+from .finish import finish
 from .memory import fit_to_memory
 from .on_device import on_device
 from .prealign import prealign
@@ -56,7 +55,7 @@ def register(
 
     Args:
         fixed, moving: CT of one patient's chest in HU, as volumes or files; any geometry.
-        preset: "fast" (network alone), "default" or "accurate" (refined on the pair itself, twice).
+        preset: "fast" (network alone), "default" or "accurate" (refined on the pair itself, there, or there and back).
         fixed_mask, moving_mask: lungs, if there are better ones than the automatic.
         landmarks: (fixed, moving), in LPS mm; never used to register, only to report the error.
         model: shipped weights by name, or a file; the default weights if None.
@@ -93,8 +92,9 @@ def register(
         work = work.resolved_by(pair.fixed.grid.spacing, pair.moving.grid.spacing)
     insist = spacing is not None and not or_coarser
     work, levels, network_mm = fit_to_memory(
-        work, pair.fixed.grid, pair.moving.grid, pair.region, config, levels, insist, device
-    )
+        work, pair.fixed.grid, pair.moving.grid, pair.region, config, levels, insist, device,
+        pair.swapped().region if work.both_ways else None,
+    )  # fmt: skip
 
     # the result has the scans as they are, on the CPU
     here = pair.to(device)
@@ -107,12 +107,15 @@ def register(
             )  # fmt: skip
             answer = sampled(v, grid)
 
-    with clock.step("refine"), on_device(device):
-        displacement, coarse = _refined(here, affine, work, answer, clock)
+    with clock.step("refine"):
+        with on_device(device):
+            displacement, coarse = _refined(here, affine, work, answer, clock)
+        if work.both_ways:
+            displacement = both_ways(here, affine, work, displacement, device, clock.within)
 
     def finished(displacement: Displacement) -> tuple[DisplacementField, int]:
         with on_device(device):
-            return _finish(pair.fixed.grid, affine, displacement, work.field_mm)
+            return finish(pair.fixed.grid, affine, displacement, work.field_mm)
 
     with clock.step("finish"):
         transform, mended = finished(displacement)
@@ -155,11 +158,7 @@ def _refined(
     start = best_start(pair, affine, work.coarse, guesses, clock.within)
     if not work.fine:
         return start, None
-    found = [
-        _through_fine_scales(_shifted(pair, n, work), affine, work, start, clock.within)
-        for n in range(work.lattices)
-    ]
-    return mean_of([fine for fine, _ in found]), found[0][1]
+    return _through_fine_scales(pair, affine, work, start, clock.within)
 
 
 def _guesses(
@@ -189,29 +188,9 @@ def _through_fine_scales(
     return refine(pair, affine, rest, coarse, progress).on if rest else coarse, coarse
 
 
-def _finish(
-    fixed: Grid, affine: Affine, displacement: Displacement, spacing: float
-) -> tuple[DisplacementField, int]:
-    """The whole mapping as one field that covers the fixed image and does not fold; on the CPU, wherever it was made."""
-    low, high = fixed.bounds()
-    grid = Grid.covering(low, high, spacing, margin=spacing / 2)
-    points = world_points(grid)
-    total = (affine.map_points(points) - points).movedim(-1, 0) + displacement(grid)
-    total, mended = unfold(total[None], grid.spacing)
-    return DisplacementField(total[0].cpu().contiguous(), grid), mended
-
-
 def _network(model: str | Path | None) -> tuple[RegistrationNetwork, ModelConfig]:
     network, config, _ = load_model(model or DEFAULT_NAME)
     return network, config
-
-
-def _shifted(pair: Prepared, lattice: int, work: Preset) -> Prepared:
-    """The pair with its box moved so that the control points lie between those of the other lattices."""
-    by = work.scales[-1].control * lattice / work.lattices
-    x, y, z = pair.region.origin
-    moved = replace(pair.region, origin=(x + by, y + by, z + by))
-    return replace(pair, region=moved)
 
 
 def _preset(preset: str, spacing: float | None) -> Preset:
@@ -283,7 +262,8 @@ class _Clock:
 
     def plan(self, preset: Preset, starts: int) -> None:
         """Which steps of the refinement there will be; each costs as the number of voxels it looks at."""
-        scales = (*preset.coarse * starts, *preset.fine * preset.lattices)
+        back = preset.scales[-1:] if preset.both_ways else ()
+        scales = (*preset.coarse * starts, *preset.fine, *back)
         self._costs = [scale.spacing**-3 for scale in scales for _ in range(scale.steps)]
 
     @contextmanager
