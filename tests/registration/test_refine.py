@@ -89,6 +89,7 @@ def weight_of(noise_hu: float, wave_mm: float, lumps: float = 0.0) -> float:
     field.coefficients[0] = wave_mm * torch.sin(world_points(control)[..., 1] * 2 * torch.pi / 48)
     pair = Prepared(fixed, moving, lungs, lungs, grid)
     problem = _Problem(pair, Affine.identity(), scale, field)
+    problem.look()
     return float(problem.weight().median())
 
 

@@ -190,14 +190,9 @@ class _Problem:
         return (PRIOR * self.evidence / (expected + 1e-12)).clamp(*WEIGHTS)
 
     def step(self) -> None:
-        """One damped Gauss-Newton step, block by block: what is computed stays near the processor."""
-        found = side_by_side(self._normal_equations, self.blocks)
-        total = torch.stack([products for products, _ in found]).sum(dim=0)
-        if self.asked:
-            self.evidence = self._evidence([left for _, left in found if left is not None])
-            self.asked = False
+        """One damped Gauss-Newton step."""
         # order: xx xy xz xr yy yz yr zz zr
-        xx, xy, xz, xr, yy, yz, yr, zz, zr = total * self.grid.voxel_volume
+        xx, xy, xz, xr, yy, yz, yr, zz, zr = self.look() * self.grid.voxel_volume
         matrix = torch.stack([xx, xy, xz, yy, yz, zz])
         right = torch.stack([xr, yr, zr])
         with one_thread():
@@ -207,6 +202,17 @@ class _Problem:
         update = update * (limit / longest.clamp_min(limit))
         self.field.coefficients = self.field.coefficients + update
         log.debug("%g mm: step mean %.3f mm", self.scale.spacing, float(longest.mean()))
+
+    def look(self) -> Tensor:
+        """Products of gradients and residual at the control points (9, d, h, w); what is left unexplained, the first time.
+
+        Block by block: what is computed stays near the processor.
+        """
+        found = side_by_side(self._normal_equations, self.blocks)
+        if self.asked:
+            self.evidence = self._evidence([left for _, left in found if left is not None])
+            self.asked = False
+        return torch.stack([products for products, _ in found]).sum(dim=0)
 
     def difference(self) -> float:
         """Mean absolute difference of the images in the fixed lungs."""
