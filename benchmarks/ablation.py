@@ -124,7 +124,7 @@ def main() -> None:
         raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
     torch.set_num_threads(given.threads)
     folder = given.work / given.split
-    with open(write_dataset(folder, given.split), encoding="utf-8") as file:
+    with open(write_dataset(folder, given.split, only=given.cases), encoding="utf-8") as file:
         every = [row["id"] for row in csv.DictReader(file)]
     cases = given.cases or every
     kept = given.work / "ablation.json"

@@ -16,6 +16,7 @@ import argparse
 import csv
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -54,9 +55,13 @@ APART = (0.37, 0.21, 0.43)
 
 
 def write_dataset(
-    folder: Path, split: str = "test", quick: bool = False, each: int | None = None
+    folder: Path,
+    split: str = "test",
+    quick: bool = False,
+    each: int | None = None,
+    only: Collection[str] | None = None,
 ) -> Path:
-    """Make the cases that are not there yet and the table of all; returns the table.
+    """Make the cases that are not there yet, or of these ``only`` those so called, and their table; returns the table.
 
     The real pair, where the data is there, comes last, without landmarks.
     """
@@ -64,6 +69,8 @@ def write_dataset(
     data = data_folder()
     rows = []
     for recipe in chosen(split, quick, each):
+        if only is not None and recipe.id not in only:
+            continue
         if recipe.real and data is None:
             print(f"{recipe.id}: left out, no real data (set LUNGMORPH_DATA)")
             continue
@@ -77,7 +84,7 @@ def write_dataset(
         files = [f"{recipe.id}/{name}.nii.gz" for name in COLUMNS[4:8]]
         points = f"{recipe.id}/landmarks.csv"
         rows.append([recipe.id, str(recipe.anatomy), recipe.group, split, *files, points])
-    if data is not None and split == "test":
+    if data is not None and split == "test" and only is None:
         rows.append(_real_pair(data / "real_pair_right_lung", folder / "real-pair"))
     table = folder / ("quick.csv" if quick else "dataset.csv")
     with open(table, "w", newline="", encoding="utf-8") as stream:
