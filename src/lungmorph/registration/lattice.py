@@ -36,15 +36,8 @@ def seen(scan: Volume, corners: Float, spacing: float, other: Grid) -> Volume:
         spacing: of the scale, mm.
         other: grid of the scan that it is compared with.
     """
-    last = np.asarray(scan.grid.size) - 1
-    at, reach = scan.grid.to_index(corners), np.asarray(scan.grid.in_voxels(REACH_MM))
-    start = np.clip(np.floor(at.min(axis=0) - reach), 0, last).astype(int)
-    end = np.clip(np.ceil(at.max(axis=0) + reach), start, last).astype(int)
     # the same blocks as of the whole scan
-    blocks = np.asarray(scan.grid.blocks(spacing))
-    start -= start % blocks
-    end = np.minimum(end + blocks, last)
-    part = scan.crop_to(scan.grid.crop(start.tolist(), (end - start + 1).tolist()))
+    part = scan.crop_to(scan.grid.part_around(corners, REACH_MM, scan.grid.blocks(spacing)))
     coarse = part.reduce(spacing)
     own = np.asarray(coarse.grid.spacing)
     apart = np.square(_voxels_along(other, coarse.grid, spacing)) - np.square(own)

@@ -55,7 +55,7 @@ def register(
 
     Args:
         fixed, moving: CT of one patient's chest in HU, as volumes or files; any geometry.
-        preset: "fast" (network alone), "default" or "accurate" (refined on the pair itself, there, or there and back).
+        preset: "fast" (network alone), "default" (refined on the pair itself) or "accurate" (there and back).
         fixed_mask, moving_mask: lungs, if there are better ones than the automatic.
         landmarks: (fixed, moving), in LPS mm; never used to register, only to report the error.
         model: shipped weights by name, or a file; the default weights if None.

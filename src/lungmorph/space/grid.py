@@ -190,12 +190,19 @@ class Grid:
         first = tuple(self.to_world(start))
         return Grid((width, height, depth), self.spacing, first, self.direction)
 
-    def part_around(self, points: ArrayLike, margin: float) -> Grid:
-        """The smallest :meth:`crop` that shows world points (N, 3) and so many mm around them, as far as this grid goes."""
+    def part_around(
+        self, points: ArrayLike, margin: float, blocks: tuple[int, int, int] = (1, 1, 1)
+    ) -> Grid:
+        """The smallest :meth:`crop` that shows world points (N, 3) and so many mm around them, as far as this grid goes.
+
+        It begins where the whole grid begins a block of so many voxels, and has whole ones as far as there are any.
+        """
         at, reach = self.to_index(points), np.asarray(self.in_voxels(margin))
         last = np.asarray(self.size) - 1
         start = np.clip(np.floor(at.min(axis=0) - reach), 0, last).astype(int)
         end = np.clip(np.ceil(at.max(axis=0) + reach), start, last).astype(int)
+        start -= start % blocks
+        end = np.minimum(end + np.asarray(blocks) - 1, last)
         return self.crop(start.tolist(), (end - start + 1).tolist())
 
     def slabs(self, voxels: int) -> Iterator[tuple[int, Grid]]:

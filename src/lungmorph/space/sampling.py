@@ -16,18 +16,16 @@ def world_points(
     grid: Grid,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
-    slab: tuple[int, int] | None = None,
 ) -> Tensor:
-    """World positions (d, H, W, 3), LPS mm, of the voxel centres, or of slices ``slab`` only.
+    """World positions (D, H, W, 3), LPS mm, of the voxel centres.
 
     They are made on ``device``, or where torch makes new tensors if None.
 
     Convention: the sums run in ``dtype``; float32 is good to about 3e-5 mm at 500 mm.
     """
-    first, last = slab or (0, grid.shape[0])
     matrix = grid.index_to_world_matrix
-    i, j = (np.arange(n)[:, None] * matrix[:3, axis] for axis, n in enumerate(grid.size[:2]))
-    k = np.arange(first, last)[:, None] * matrix[:3, 2] + matrix[:3, 3]
+    i, j, k = (np.arange(n)[:, None] * matrix[:3, axis] for axis, n in enumerate(grid.size))
+    k = k + matrix[:3, 3]
     x, y, z = (torch.as_tensor(a, dtype=dtype, device=device) for a in (i, j, k))
     return x[None, None] + y[None, :, None] + z[:, None, None]
 

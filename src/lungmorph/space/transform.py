@@ -213,7 +213,7 @@ class DisplacementField(Transform):
     def jacobian(self, grid: Grid | None = None) -> Volume:
         """det of the whole mapping (1 = volume kept, <= 0 = folded), on ``grid`` or the field's own."""
         grid = grid or self.grid
-        out = torch.empty(grid.shape)
+        out = torch.empty(grid.shape, device=self.data.device)
         axes = np.asarray(grid.direction).T
 
         def slab(part: tuple[int, Grid]) -> None:
@@ -226,8 +226,8 @@ class DisplacementField(Transform):
             )
             out[first : first + inner.shape[0]] = found[0, 0, first - low :][: inner.shape[0]]
 
-        # thick ones: the neighbours are computed twice
-        side_by_side(slab, list(grid.slabs(4 * SLAB_VOXELS)))
+        # neighbours are computed twice, so thick ones; thicker than this they would be cut once more
+        side_by_side(slab, list(grid.slabs(3 * SLAB_VOXELS)))
         return Volume(out, grid)
 
 
