@@ -109,3 +109,15 @@ def test_the_part_around_points_shows_them_and_the_margin_and_no_more():
     assert (high <= points[1] + 6 + 2 * np.asarray(grid.spacing)).all()
     whole = grid.part_around(np.array([[-500.0, -500, -500], [500, 500, 500]]), 5.0)
     assert whole == grid
+
+
+def test_a_part_of_whole_blocks_has_the_blocks_of_the_whole_grid():
+    grid = Grid((101, 83, 62), (1.0, 1.5, 2.0), (-50.0, -60.0, -60.0))
+    points = np.array([[-11.0, -20.0, -31.0], [12.0, 5.0, 3.0]])
+    part = grid.part_around(points, 5.0, (4, 3, 2))
+    whole, found = grid.in_blocks((4, 3, 2)), part.in_blocks((4, 3, 2))
+    at = whole.to_index(found.origin)
+    np.testing.assert_allclose(at, np.rint(at), atol=1e-9)
+    low, high = found.bounds()
+    assert (low <= points[0] - 5).all()
+    assert (high >= points[1] + 5).all()
