@@ -30,6 +30,7 @@ METRICS: dict[str, Any] = {
     "inverse_residual_mm": {"mean": 0.05, "p95": 0.1, "max": 0.3},
     "beyond_prealigned_mm": {"mean": 4.0, "max": 9.0},
 }
+MADE: dict[str, Any] = {"seconds": {"read": 1.0}, "settings": {}}
 
 
 @pytest.fixture
@@ -51,14 +52,18 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     def register(fixed: object, moving: object, **options: Any) -> SimpleNamespace:
         calls.append(SimpleNamespace(fixed=fixed, moving=moving, **options))
 
-        def save(folder: Path, overwrite: bool, report: bool, progress: object) -> Any:
+        def save(
+            folder: Path, overwrite: bool, report: bool, progress: object, transform_only: bool
+        ) -> Any:
             folder.mkdir()
             (folder / "metrics.json").write_text("{}")
+            if transform_only:
+                return None
             verdict = SimpleNamespace(verdict="fail", why=["folded [much]"])
             return SimpleNamespace(verdict=verdict) if report else None
 
         return SimpleNamespace(
-            metrics=METRICS, seconds={"read": 1.0}, summary=lambda: METRICS, save=save
+            metrics=METRICS, made=MADE, seconds=MADE["seconds"], summary=lambda: METRICS, save=save
         )
 
     monkeypatch.setattr("lungmorph.registration.register", register)
@@ -148,6 +153,17 @@ def test_register_says_the_verdict_and_why(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("register", "f.nii", "m.nii", "-o", tmp_path / "plain", "--no-report")
     assert code == 0
     assert "verdict:" not in out
+
+
+@pytest.mark.usefixtures("registered")
+def test_register_says_what_it_wrote_of_the_transform_alone(run: Run, tmp_path: Path) -> None:
+    options = ("f.nii", "m.nii", "--transform-only")
+    code, out, _ = run("register", *options, "-o", tmp_path / "alone")
+    assert code == 0
+    assert "transform.h5" in out
+    assert not any(said in out for said in ("verdict", "Dice", "warped.nii.gz", "overview.png"))
+    _, out, _ = run("register", *options, "-o", tmp_path / "json", "--json")
+    assert json.loads(out) == MADE
 
 
 def test_register_hands_every_option_on(

@@ -22,7 +22,7 @@ def test_lungmorph_gets_two_files_and_no_masks() -> None:
     command = method.command(FILES, Path("/out"), threads=3)
     told = " ".join(command[command.index("register") :])
     assert told == (
-        f"register /f.nii /m.nii -o /out --threads 3 --no-report --preset fast --device cpu "
+        f"register /f.nii /m.nii -o /out --threads 3 --transform-only --preset fast --device cpu "
         f"--model {DEFAULT_NAME} --levels 1"
     )
     assert (method.name, method.own, method.missing) == ("lungmorph-fast", True, "")

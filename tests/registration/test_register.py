@@ -11,9 +11,11 @@ from tests.geometry import to_sitk
 
 from lungmorph import Landmarks, Volume, register
 from lungmorph.errors import InputError
+from lungmorph.files import read_transform
 from lungmorph.registration import PRESETS, Registration, memory
 from lungmorph.registration.presets import CHECK_MM
 from lungmorph.simulate import SimulatedPair
+from lungmorph.space import DisplacementField
 
 
 def error(result: Registration, pair: SimulatedPair) -> float:
@@ -121,6 +123,20 @@ def test_files_are_what_simpleitk_makes_of_the_transform(
         )
     saved = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert saved["folding"] == result.metrics["folding"]
+
+
+def test_the_transform_alone_is_the_same_transform(result: Registration, tmp_path: Path) -> None:
+    result.save(tmp_path / "all", report=False)
+    result.save(tmp_path / "alone", transform_only=True)
+    assert sorted(f.name for f in (tmp_path / "alone").iterdir()) == [
+        "landmarks.csv", "metrics.json", "transform.h5",
+    ]  # fmt: skip
+    whole, alone = (read_transform(tmp_path / n / "transform.h5") for n in ("all", "alone"))
+    assert isinstance(whole, DisplacementField)
+    assert isinstance(alone, DisplacementField)
+    assert torch.equal(whole.data, alone.data)
+    saved = json.loads((tmp_path / "alone" / "metrics.json").read_text())
+    assert saved == {"seconds": result.seconds, "settings": result.settings}
 
 
 def test_more_memory_than_there_is(

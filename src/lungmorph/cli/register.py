@@ -26,6 +26,10 @@ FILES = {
     "metrics.json": "every figure, setting and time",
     "overview.png": "the picture to look at first",
 }
+TRANSFORM_ONLY = {
+    "transform.h5": FILES["transform.h5"],
+    "metrics.json": "every setting and time",
+}
 JUDGED = {
     "report.html": "the page to look at next: verdict, slices, checks",
     "ventilation.nii.gz": "mL of air that each mL of the lung gains; for research",
@@ -103,6 +107,13 @@ def register(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Judge it and write report.html.")
     ] = True,
+    transform_only: Annotated[
+        bool,
+        typer.Option(
+            "--transform-only",
+            help="Write transform.h5, with settings and times in metrics.json: no images, figures or report.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     as_json: MetricsAlone = False,
     verbose: Verbose = False,
@@ -136,18 +147,20 @@ def register(
         )
         if progress:
             progress("write", 1.0)
-        found = result.save(output, overwrite, report, progress)
+        found = result.save(output, overwrite, report, progress, transform_only)
     if as_json:
-        print_json(result.summary())
+        print_json(result.made if transform_only else result.summary())
         return
     console = stdout()
-    console.print(table(rows(result.metrics), ("", "as given", "pre-aligned", "after")))
+    if not transform_only:
+        console.print(table(rows(result.metrics), ("", "as given", "pre-aligned", "after")))
     if found:
         print_verdict(found.verdict)
     console.print(
         f"{sum(result.seconds.values()):.1f} s for the registration, written to [bold]{escape(str(output))}[/]:"
     )
-    for name, what in (FILES | JUDGED if report else FILES).items():
+    written = FILES | JUDGED if report else FILES
+    for name, what in (TRANSFORM_ONLY if transform_only else written).items():
         console.print(f"  {name:<22} [dim]{what}[/]")
 
 

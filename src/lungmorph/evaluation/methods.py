@@ -89,7 +89,7 @@ class LungMorph(Method):
         """See :meth:`Method.command`."""
         command = [sys.executable, "-P", "-c", "from lungmorph.cli import main; main()", "register"]
         command += [str(pair.fixed), str(pair.moving), "-o", str(out), "--threads", str(threads)]
-        command.append("--no-report")  # others write none
+        command.append("--transform-only")  # as the others do
         for option in ("preset", "device", "model", "levels"):
             if self.settings[option] is not None:
                 command += [f"--{option}", str(self.settings[option])]
@@ -163,6 +163,7 @@ def lungmorph_methods(
         if preset not in PRESETS:
             raise InputError("preset", expected=f"one of {', '.join(PRESETS)}", found=repr(preset))
     settings = {"device": device, "model": model, "levels": levels, "masks": masks}
+    settings["writes"] = "transform"
     settings["weights"] = None if levels == 0 else _weights(model, levels)
     versions = {"lungmorph": __version__, "torch": torch.__version__}
     return [

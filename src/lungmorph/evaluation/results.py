@@ -24,7 +24,7 @@ from .tables import markdown, write_cases_csv, write_json
 MARK = "evaluation.json"
 HOW = (
     "Every registration is a process of its own on the same files; seconds and memory are those of the whole process, "
-    "reading and writing included. Rivals get the lung masks and start from the shift of the two mask centres.",
+    "reading the scans and writing the transform included. Rivals get the lung masks and start from the shift of the two mask centres.",
     "Masks for rivals and for the figures are the dataset's own where it has them, else automatic. LungMorph gets {gets}.",
 )
 

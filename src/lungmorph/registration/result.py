@@ -130,6 +130,7 @@ class Registration:
         overwrite: bool = False,
         report: bool = True,
         progress: Callable[[str, float], None] | None = None,
+        transform_only: bool = False,
     ) -> Assessment | None:
         """Write transform, images, figures and picture into ``folder``, whole or not at all.
 
@@ -138,6 +139,8 @@ class Registration:
             overwrite: replace an earlier result.
             report: judge it as well, and write ``quality.json`` and ``report.html``.
             progress: of the judging, called as progress(what, share done).
+            transform_only: write the transform, and settings and times in ``metrics.json``, and the landmarks;
+                nothing is measured, drawn or judged.
 
         Returns:
             What was found in judging it.
@@ -145,6 +148,12 @@ class Registration:
         Raises:
             InputError: the folder exists and ``overwrite`` is False.
         """
+        if transform_only:
+            with output_folder(folder, overwrite) as part:
+                write_transform(self.transform, part / "transform.h5")
+                self._write_landmarks(part)
+                _write_json(self.made, part)
+            return None
         # the one import upwards: pages are made of results, and a result saves itself with its page
         from ..report.of_registration import write_quality
         from ..report.overview import draw
@@ -160,16 +169,28 @@ class Registration:
                 partial(write_image, self.fixed_lungs, part / FIXED_LUNGS),
                 partial(write_image, self.moving_lungs, part / MOVING_LUNGS),
             ]
-            if self.landmarks is not None:
-                files.append(partial(write_landmark_pairs, *self.landmarks, part / LANDMARKS))
+            files.append(partial(self._write_landmarks, part))
             side_by_side(lambda write: write(), files)
             found = write_quality(self, part, progress) if report else None
-            (part / "metrics.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
+            _write_json(self.summary(), part)
         return found
+
+    def _write_landmarks(self, folder: Path) -> None:
+        if self.landmarks is not None:
+            write_landmark_pairs(*self.landmarks, folder / LANDMARKS)
 
     def summary(self) -> dict[str, Any]:
         """Metrics, settings and times: what ``metrics.json`` holds."""
-        return {**self.metrics, "seconds": self.seconds, "settings": self.settings}
+        return {**self.metrics, **self.made}
+
+    @property
+    def made(self) -> dict[str, Any]:
+        """Settings and times, JSON-ready."""
+        return {"seconds": self.seconds, "settings": self.settings}
+
+
+def _write_json(found: dict[str, Any], folder: Path) -> None:
+    (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
 
 
 def _liters(mask: Volume) -> float:

@@ -30,6 +30,8 @@ FLAT_HU = 40.0
 COUPLING = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 #: What a shift of one voxel costs by itself.
 TIE = 1e-6
+#: Places that choose at a time: their costs stay in the cache.
+BLOCK = 1024
 
 
 def search(
@@ -63,42 +65,56 @@ def search(
         F.avg_pool3d(mind_ssc(hu.clamp(-1000, 200)[None, None], floor=FLAT_HU), 2)[0] for hu in seen
     )
     either = lung_in_either(pair, affine, start, grid)
-    lungs = F.max_pool3d((either > 0.5).float()[None, None], 2)[0, 0]
-    shift = _agreed(_costs(a, b, radius) * lungs, lungs > 0, radius) * (2 * FINE_MM)
+    lungs = F.max_pool3d((either > 0.5).float()[None, None], 2)[0, 0] > 0
+    shift = _agreed(_costs(a, b, lungs, radius), lungs, radius) * (2 * FINE_MM)
     # a shift d acts before what was there: T(x) = affine(x + d) + start(x + d)
     moved = world_points(blocks) + shift.movedim(0, -1)
     turned = shift.new_tensor(affine.linear) @ shift.reshape(3, -1)
     return turned.reshape(shift.shape) + sample_world(start(blocks), blocks, moved), blocks
 
 
-def _costs(a: Tensor, b: Tensor, radius: int) -> Tensor:
-    """Mean squared difference of a(p) and b(p + d), (C, D, H, W) each, for every shift d of the cube."""
-    _, depth, height, width = a.shape
+def _costs(a: Tensor, b: Tensor, seen: Tensor, radius: int) -> Tensor:
+    """Mean squared difference of a(p) and b(p + d), (C, D, H, W) each, of the places p that are seen for all shifts d of the cube.
+
+    Returns:
+        (places, shifts).
+    """
     wide = F.pad(b[None], [radius] * 6, mode="replicate")[0]
-    out = []
-    for x, y, z in shifts(radius):
-        part = wide.narrow(1, radius + z, depth).narrow(2, radius + y, height)
-        out.append((a - part.narrow(3, radius + x, width)).square_().mean(dim=0))
-    return torch.stack(out)
+    _, _, height, width = wide.shape
+    # a place is a row: what is compared lies together
+    rows, here = wide.flatten(1).T.contiguous(), a[:, seen].T.contiguous()
+    z, y, x = (index + radius for index in seen.nonzero().T)
+    places = (z * height + y) * width + x
+    cube = shifts(radius)
+    out = here.new_empty(len(cube), len(places))
+    for cost, (x, y, z) in zip(out, cube, strict=True):
+        part = rows.index_select(0, places + ((z * height + y) * width + x))
+        torch.mean(part.sub_(here).square_(), dim=1, out=cost)
+    return out.T.contiguous()
 
 
 def _agreed(costs: Tensor, seen: Tensor, radius: int) -> Tensor:
     """A smooth field of shifts (3, D, H, W) in voxels, of low cost: choosing and smoothing in turn.
 
     Args:
-        costs: (shifts, D, H, W).
-        seen: bool (D, H, W), where there is a choice; elsewhere the neighbours are followed.
+        costs: (places, shifts).
+        seen: bool (D, H, W), the places where there is a choice; elsewhere the neighbours are followed.
         radius: of the cube of shifts.
     """
     cube = costs.new_tensor(shifts(radius))
-    flat = costs[:, seen]
-    lengths = cube.square().sum(dim=1)[:, None]
+    # |d - field|^2 without the part that is the same for every d: (field, 1) times this
+    apart = torch.cat((-2 * cube, cube.square().sum(dim=1, keepdim=True)), dim=1).T.contiguous()
     field = costs.new_zeros(3, *seen.shape)
+
+    def choose(weight: float) -> None:
+        near = F.pad(field[:, seen].T, (0, 1), value=1.0)
+        blocks = zip(costs.split(BLOCK), near.split(BLOCK), strict=True)
+        best = [torch.addmm(c, at, apart, alpha=weight).argmin(dim=1) for c, at in blocks]
+        field[:, seen] = cube[torch.cat(best)].T
+
     # where all shifts cost the same (beyond the border) none is the best
-    field[:, seen] = cube[(flat + TIE * lengths).argmin(dim=0)].T
+    choose(TIE)
     for weight in COUPLING:
         field = box_mean(box_mean(field[None], 1), 1)[0]
-        # |d - field|^2 without the part that is the same for every d
-        apart = torch.addmm(lengths, cube, field[:, seen], alpha=-2)
-        field[:, seen] = cube[torch.add(flat, apart, alpha=weight).argmin(dim=0)].T
+        choose(weight)
     return box_mean(box_mean(field[None], 1), 1)[0]
