@@ -42,6 +42,7 @@ def judge(
     *,
     landmarks: tuple[Landmarks, Landmarks] | None = None,
     backward: Transform | None = None,
+    whole_image: bool = True,
 ) -> dict[str, Any]:
     """All measures of one transform on one pair; definitions in ``docs/evaluation.md``.
 
@@ -55,6 +56,8 @@ def judge(
         transform: fixed to moving.
         landmarks: (fixed, moving), LPS mm, each in its own image.
         backward: moving to fixed, from a registration of the swapped pair.
+        whole_image: whether ``fixed`` is the scan as it is, and not a part of it: then there is the figure over all of it that
+            Learn2Reg takes, ``sd_log_learn2reg_image``.
 
     Returns:
         JSON-ready: ``landmarks`` (None without), ``folding`` (in the fixed lungs on the fixed grid),
@@ -81,7 +84,7 @@ def judge(
     points = Volume(lungs, grid).points(CONSISTENCY_POINTS)
     found = {
         "landmarks": _landmarks(transform, landmarks, moving.grid),
-        "folding": _folding(field, lungs)
+        "folding": _folding(field, lungs, whole_image)
         | {"outside_field_percent": 100.0 * float((~transform.covers(points)).mean())},
         "overlap": _overlap(lungs, moving_mask, field),
         "similarity": _similarity(fixed, moving, lungs, field),
@@ -119,7 +122,7 @@ def _landmarks(
     }
 
 
-def _folding(field: DisplacementField, lungs: Tensor) -> dict[str, Any]:
+def _folding(field: DisplacementField, lungs: Tensor, whole_image: bool) -> dict[str, Any]:
     determinant = field.jacobian().data
     found: dict[str, Any] = asdict(folding(determinant, lungs))
     # the challenge leaves out two voxels all around, and some of its tasks do not look at the lungs alone
@@ -128,7 +131,8 @@ def _folding(field: DisplacementField, lungs: Tensor) -> dict[str, Any]:
     clipped = clipped_jacobian(inner, inner_lungs) if bool(inner_lungs.any()) else None
     found["sd_log_learn2reg"] = clipped.sd_log if clipped else None
     found["percent_learn2reg"] = clipped.percent if clipped else None
-    found["sd_log_learn2reg_image"] = clipped_jacobian(inner).sd_log if inner.numel() else None
+    if whole_image:
+        found["sd_log_learn2reg_image"] = clipped_jacobian(inner).sd_log if inner.numel() else None
     return found
 
 

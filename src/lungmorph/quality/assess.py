@@ -103,9 +103,8 @@ def assess(
         transform,
         landmarks=landmarks,
         backward=backward,
+        whole_image=False,
     )
-    # of the whole image, which is not looked at here
-    del figures["folding"]["sd_log_learn2reg_image"]
     grid = fixed.grid
     lungs = fixed_lungs if fixed_lungs.grid.same_as(grid) else fixed_lungs.resample(grid)
     lungs = Volume(lungs.data > 0, grid)
