@@ -35,7 +35,8 @@ class Attempts:
     def __init__(self, pair: Prepared, truth: Transform, seed: int) -> None:
         self.pair, self.truth, self.seed = pair, truth, seed
         self.grid = pair.fixed.grid
-        self.scales = PRESETS["default"].scales
+        spacings = (pair.fixed.grid.spacing, pair.moving.grid.spacing)
+        self.scales = PRESETS["default"].resolved_by(*spacings).scales
 
     @cached_property
     def affine(self) -> Affine:
@@ -55,8 +56,8 @@ class Attempts:
 
     @cached_property
     def good(self) -> DisplacementField:
-        """As LungMorph registers from a look around the network's answer, but for the finest scale."""
-        return self._refined(self.scales[:4], self.levels[2])
+        """As LungMorph registers from a look around the network's answer."""
+        return self._refined(self.scales, self.levels[2])
 
     def make(self, name: str) -> Transform:
         """The attempt of one of the ``names``."""
@@ -79,6 +80,11 @@ class Attempts:
         """A step or three on the coarsest scale."""
         few = replace(self.scales[0], steps=draw.integer(1, 4))
         return self._refined((few,), None, looked=False)
+
+    def too_coarse(self, draw: Draw) -> Transform:
+        """Without the finest scales."""
+        kept = draw.integer(1, max(2, len(self.scales)))
+        return self._refined(self.scales[:kept], self.levels[2])
 
     def too_stiff(self, draw: Draw) -> Transform:
         """Held back by five to a hundred and fifty times as much as the middle scales are."""
@@ -118,6 +124,7 @@ _WAYS: dict[str, Callable[[Attempts, Draw], Transform]] = {
     "level 1": lambda made, _: made.field(sampled(*made.levels[1])),
     "network": lambda made, _: made.field(sampled(*made.levels[2])),
     "stopped early": Attempts.stopped_early,
+    "too coarse": Attempts.too_coarse,
     "too stiff": Attempts.too_stiff,
     "too loose": Attempts.too_loose,
     "too smooth": Attempts.too_smooth,

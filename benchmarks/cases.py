@@ -41,6 +41,7 @@ from lungmorph.simulate import (
 )
 from lungmorph.simulate.real_ct import anatomy_at
 from lungmorph.space import Affine, Grid, Volume
+from lungmorph.space.grid import Float
 from recipes import SPLITS, Recipe, chosen
 from splits import data_folder
 
@@ -117,7 +118,7 @@ def make(recipe: Recipe, data: Path | None) -> SimulatedPair:
     # where a scanner's voxels begin has nothing to do with where those of another do
     apart = np.asarray(APART) * spacing
     offset = Affine.from_parts(np.eye(3), recipe.offset)
-    moving_grid = _like(scan, spacing, tuple(recipe.offset + apart))
+    moving_grid = shifted(scan.with_spacing(spacing), np.add(recipe.offset, apart))
     pair = simulate_pair(
         anatomy,
         field,
@@ -142,23 +143,23 @@ def _anatomy(recipe: Recipe, data: Path | None) -> Anatomy:
     if isinstance(recipe.anatomy, int):
         half = (170.0, 130.0, 150.0)
         return thorax(
-            recipe.anatomy, Grid.covering([-h for h in half], half, _finer(recipe.spacing))
+            recipe.anatomy, Grid.covering([-h for h in half], half, finer(recipe.spacing))
         )
     assert data is not None
     ct = read_image(data / "chest_ct" / f"{recipe.anatomy}.nii.gz")
-    patient = anatomy_at(ct, lung_mask(ct), _finer(recipe.spacing)).ct
+    patient = anatomy_at(ct, lung_mask(ct), finer(recipe.spacing)).ct
     return real_anatomy(patient, lung_mask(patient))
 
 
-def _finer(spacing: tuple[float, float, float]) -> tuple[float, float, float]:
+def finer(spacing: tuple[float, float, float]) -> tuple[float, float, float]:
     """Of the anatomy that scans of a spacing are taken of: at most half of it, and at most ``DETAIL_MM``."""
     x, y, z = (step / max(2, ceil(step / DETAIL_MM)) for step in spacing)
     return x, y, z
 
 
-def _like(grid: Grid, spacing: tuple[float, float, float], shift: tuple[float, ...]) -> Grid:
-    other = grid.with_spacing(spacing)
-    return Grid(other.size, other.spacing, tuple(np.add(other.origin, shift)), other.direction)
+def shifted(grid: Grid, by: Float) -> Grid:
+    """The grid moved by so many mm along the world's axes."""
+    return Grid(grid.size, grid.spacing, tuple(np.add(grid.origin, by)), grid.direction)
 
 
 def _turned(grid: Grid, degrees: float) -> Grid:

@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 
 from attempts import Attempts
-from cases import with_contrast
+from cases import APART, finer, shifted, with_contrast
 from lungmorph.evaluation.methods import PairFiles, rival_methods
 from lungmorph.files import read_image, read_transform, replacing, write_image
 from lungmorph.ops import length
@@ -39,10 +39,10 @@ from lungmorph.simulate import (
     breathing_field,
     collapse,
     load_motion,
-    real_anatomy,
     simulate_pair,
     thorax,
 )
+from lungmorph.simulate.real_ct import anatomy_at
 from lungmorph.space import Grid, Transform, Volume
 from lungmorph.space.sampling import world_points
 from splits import ANATOMIES, MOTIONS, data_folder
@@ -50,19 +50,26 @@ from splits import ANATOMIES, MOTIONS, data_folder
 #: Of invented patients.
 FIRST_SEED = {"train": 300_000, "validation": 400_000, "test": 500_000}
 #: Of the simulated scans, mm.
-SPACINGS = ((2.0, 2.0, 2.0), (1.8, 1.8, 2.5), (2.5, 2.5, 2.5), (1.8, 1.8, 4.0))
-#: Around the lungs of a real chest, mm.
-MARGIN_MM = 30.0
+SPACINGS = {
+    "usual": ((2.0, 2.0, 2.0), (1.8, 1.8, 2.5), (2.5, 2.5, 2.5), (1.8, 1.8, 4.0), (3.0, 3.0, 3.0)),
+    "fine": ((1.5, 1.5, 2.5), (1.75, 1.75, 1.75), (1.4, 1.4, 4.0)),
+}
+#: Standard deviation of the noise of a scan, HU.
+NOISE_HU = (5.0, 70.0)
 #: Share of the pairs in which a part of the lung holds no air.
 AIRLESS = 0.15
 
 
-def simulated(split: str, number: int, airless: float = AIRLESS) -> SimulatedPair:
+def simulated(
+    split: str, number: int, airless: float = AIRLESS, voxels: str = "usual"
+) -> SimulatedPair:
     """Pair ``number`` of a split; with the probability ``airless``, a part of its fixed lung holds no air."""
     draw = Draw(FIRST_SEED[split] + number, 21)
-    spacing = SPACINGS[draw.integer(0, len(SPACINGS))]
-    anatomy = _anatomy(split, number, spacing, draw)
+    spacings = SPACINGS[voxels]
+    spacing = spacings[draw.integer(0, len(spacings))]
+    anatomy = _anatomy(split, number, finer(spacing), draw)
     grid = anatomy.ct.grid
+    scan = grid.with_spacing(spacing)
     data = data_folder()
     if data is not None and draw.chance(0.6):
         names = [name for name in MOTIONS[split] if name.startswith("learn2reg")]
@@ -73,18 +80,18 @@ def simulated(split: str, number: int, airless: float = AIRLESS) -> SimulatedPai
     collapsed = collapse(draw, anatomy.lungs) if draw.chance(airless) else None
     if collapsed is not None:
         field = collapsed.after(field)
-    moving_grid = None
-    if draw.chance(0.3):
-        x, y, _ = grid.spacing
-        moving_grid = grid.with_spacing((x, y, draw.uniform(3, 5)))
+    x, y, z = spacing
+    other = (x, y, draw.uniform(3, 5)) if draw.chance(0.3) else (x, y, z)
+    least, most = NOISE_HU
     pair = simulate_pair(
         anatomy,
         field,
         FIRST_SEED[split] + number,
-        noise_hu=draw.uniform(5, 40),
+        noise_hu=least * (most / least) ** draw.uniform(0, 1),
         blur_mm=draw.uniform(0.3, 1.2),
         consolidation=collapsed.consolidation if collapsed else None,
-        moving_grid=moving_grid,
+        fixed_grid=scan,
+        moving_grid=shifted(scan.with_spacing(other), np.asarray(APART) * other),
     )
     return replace(pair, moving=_otherwise(pair.moving, draw))
 
@@ -124,13 +131,19 @@ def keep(
 
 
 def make(
-    split: str, number: int, airless: float, folder: Path, rivals: list[str], python: str
+    split: str,
+    number: int,
+    airless: float,
+    voxels: str,
+    folder: Path,
+    rivals: list[str],
+    python: str,
 ) -> list[str]:
     """The attempts at one pair that its folder does not hold yet; their names."""
     attempts = [name for name in (*Attempts.names, *rivals) if not (folder / _file(name)).exists()]
     if not attempts:
         return []
-    simulation = simulated(split, number, airless)
+    simulation = simulated(split, number, airless, voxels)
     pair = prepare(
         simulation.fixed, simulation.moving, simulation.fixed_lungs, simulation.moving_lungs
     )
@@ -179,21 +192,10 @@ def _anatomy(split: str, number: int, spacing: tuple[float, float, float], draw:
     data = data_folder()
     if data is not None and names and draw.chance(0.4):
         ct = read_image(data / "chest_ct" / f"{names[draw.integer(0, len(names))]}.nii.gz")
-        lungs = lung_mask(ct)
-        volume = ct.resample(_around(ct, lungs, spacing))
-        return real_anatomy(volume, lungs)
+        return anatomy_at(ct, lung_mask(ct), spacing)
     half = (165.0, 130.0, 150.0)
     grid = Grid.covering([-h for h in half], half, spacing)
     return thorax(FIRST_SEED[split] + number, grid)
-
-
-def _around(ct: Volume, lungs: Volume, spacing: tuple[float, float, float]) -> Grid:
-    """A world-aligned grid over the lungs and ``MARGIN_MM`` around them, as far as the scan goes."""
-    index = lungs.data.nonzero().flip(1).numpy()
-    ends = lungs.grid.to_world(np.stack([index.min(axis=0), index.max(axis=0)]))
-    low, high = ct.grid.bounds()
-    low, high = np.maximum(low, ends[0] - MARGIN_MM), np.minimum(high, ends[1] + MARGIN_MM)
-    return Grid.covering(low, high, spacing)
 
 
 def main() -> None:
@@ -210,6 +212,7 @@ def main() -> None:
         default=AIRLESS,
         help="share of the pairs with a part of the lung without air",
     )
+    parser.add_argument("--voxels", choices=list(SPACINGS), default="usual")
     parser.add_argument("--rivals", nargs="*", default=[])
     parser.add_argument("--rivals-python", default="python")
     parser.add_argument("--threads", type=int, default=1, help="one a process is best: run several")
@@ -218,7 +221,8 @@ def main() -> None:
     for number in range(given.first, given.first + given.pairs):
         folder = given.folder / given.split / f"{number:04d}"
         folder.mkdir(parents=True, exist_ok=True)
-        made = make(given.split, number, given.airless, folder, given.rivals, given.rivals_python)
+        rivals = given.rivals, given.rivals_python
+        made = make(given.split, number, given.airless, given.voxels, folder, *rivals)
         print(folder, ", ".join(made) or "there already", flush=True)
 
 

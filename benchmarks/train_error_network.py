@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from attempts import Attempts
@@ -42,7 +43,7 @@ class Kept:
     """The attempts of a split, read when asked for."""
 
     def __init__(self, folder: Path, every: int = 1) -> None:
-        # thirteen attempts a pair: another of them of every pair
+        # fourteen attempts a pair: another of them of every pair
         self.files = sorted(folder.glob("*/*.safetensors"))[::every]
         if not self.files:
             raise SystemExit(f"{folder}: no attempts; make them with error_cases.py")
@@ -82,10 +83,11 @@ def _filled(part: Tensor, fill: float) -> Tensor:
 
 
 def check(network: ErrorNetwork, kept: Kept) -> dict[str, float]:
-    """Loss, absolute error below 5 mm, and the temperature that fits, over whole lungs of a split."""
+    """Over whole lungs of a split: loss, absolute error below 5 mm, order of the better half of the registrations by
+    their mean (Spearman), and the temperature that fits."""
     network.eval()
     learns = network.config.learns
-    losses, absolute, sample = [], [], []
+    losses, absolute, sample, means = [], [], [], []
     draw = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         for path in kept.files:
@@ -94,15 +96,18 @@ def check(network: ErrorNetwork, kept: Kept) -> dict[str, float]:
             found = torch.stack((mean, spread.log()))[None]
             losses.append(float(error_loss(found, error[None], lungs[None], learns)))
             values = torch.stack((mean[lungs[0]], spread[lungs[0]], error[0][lungs[0]]))
+            means.append((float(values[2].mean()), float(expected_mm(values[0]).mean())))
             small = values[2] < 5
             if bool(small.any()):
                 miss = expected_mm(values[0]) - values[2]
                 absolute.append(float(miss[small].abs().mean()))
             sample.append(values[:, torch.randint(values.shape[1], (5000,), generator=draw)])
     network.train()
+    better = np.array(sorted(means)[: len(means) // 2])
     return {
         "loss": float(np.mean(losses)),
         "mae_mm": float(np.mean(absolute)),
+        "rank": float(spearmanr(better[:, 0], better[:, 1]).statistic),
         "temperature": temperature(*torch.cat(sample, dim=1), learns),
     }
 
