@@ -164,6 +164,10 @@ def test_register_says_what_it_wrote_of_the_transform_alone(run: Run, tmp_path: 
     assert not any(said in out for said in ("verdict", "Dice", "warped.nii.gz", "overview.png"))
     _, out, _ = run("register", *options, "-o", tmp_path / "json", "--json")
     assert json.loads(out) == MADE
+    code, _, err = run("register", *options, "-o", tmp_path / "both", "--report")
+    assert code == 2
+    assert err == "error: --transform-only: expected no --report beside it, found both\n"
+    assert not (tmp_path / "both").exists()
 
 
 def test_register_hands_every_option_on(

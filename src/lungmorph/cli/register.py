@@ -105,8 +105,9 @@ def register(
         typer.Option(min=0, max=1, help="Where landmarks in a .txt of indices start to count."),
     ] = None,
     report: Annotated[
-        bool, typer.Option("--report/--no-report", help="Judge it and write report.html.")
-    ] = True,
+        bool | None,
+        typer.Option("--report/--no-report", help="Judge it and write report.html (the default)."),
+    ] = None,
     transform_only: Annotated[
         bool,
         typer.Option(
@@ -122,6 +123,8 @@ def register(
 
     The transform maps fixed points to moving points (LPS mm), as ITK and 3D Slicer expect it.
     """
+    if report and transform_only:
+        raise InputError("--transform-only", expected="no --report beside it", found="both")
     use_threads(threads)
     show_steps(verbose)
     from .. import registration
@@ -147,7 +150,7 @@ def register(
         )
         if progress:
             progress("write", 1.0)
-        found = result.save(output, overwrite, report, progress, transform_only)
+        found = result.save(output, overwrite, report is not False, progress, transform_only)
     if as_json:
         print_json(result.made if transform_only else result.summary())
         return
@@ -159,8 +162,8 @@ def register(
     console.print(
         f"{sum(result.seconds.values()):.1f} s for the registration, written to [bold]{escape(str(output))}[/]:"
     )
-    written = FILES | JUDGED if report else FILES
-    for name, what in (TRANSFORM_ONLY if transform_only else written).items():
+    written = TRANSFORM_ONLY if transform_only else FILES | JUDGED if found else FILES
+    for name, what in written.items():
         console.print(f"  {name:<22} [dim]{what}[/]")
 
 

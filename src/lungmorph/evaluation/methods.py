@@ -163,6 +163,7 @@ def lungmorph_methods(
         if preset not in PRESETS:
             raise InputError("preset", expected=f"one of {', '.join(PRESETS)}", found=repr(preset))
     settings = {"device": device, "model": model, "levels": levels, "masks": masks}
+    # seconds of records from before, when images and figures were written too, do not compare
     settings["writes"] = "transform"
     settings["weights"] = None if levels == 0 else _weights(model, levels)
     versions = {"lungmorph": __version__, "torch": torch.__version__}

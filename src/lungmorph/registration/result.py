@@ -139,8 +139,8 @@ class Registration:
             overwrite: replace an earlier result.
             report: judge it as well, and write ``quality.json`` and ``report.html``.
             progress: of the judging, called as progress(what, share done).
-            transform_only: write the transform, and settings and times in ``metrics.json``, and the landmarks;
-                nothing is measured, drawn or judged.
+            transform_only: write the transform, settings and times in ``metrics.json``, and the landmarks; nothing is
+                measured, drawn or judged, whatever ``report`` says.
 
         Returns:
             What was found in judging it.

@@ -74,7 +74,12 @@ def search(
 
 
 def _costs(a: Tensor, b: Tensor, seen: Tensor, radius: int) -> Tensor:
-    """Mean squared difference of a(p) and b(p + d), (C, D, H, W) each, of the places p that are seen for all shifts d of the cube.
+    """What every shift costs at every place that is seen: mean squared difference of a(p) and b(p + d).
+
+    Args:
+        a, b: (C, D, H, W).
+        seen: bool (D, H, W).
+        radius: of the cube of shifts.
 
     Returns:
         (places, shifts).
@@ -83,12 +88,12 @@ def _costs(a: Tensor, b: Tensor, seen: Tensor, radius: int) -> Tensor:
     _, _, height, width = wide.shape
     # a place is a row: what is compared lies together
     rows, here = wide.flatten(1).T.contiguous(), a[:, seen].T.contiguous()
-    z, y, x = (index + radius for index in seen.nonzero().T)
-    places = (z * height + y) * width + x
+    k, j, i = (index + radius for index in seen.nonzero().T)
+    places = (k * height + j) * width + i
     cube = shifts(radius)
     out = here.new_empty(len(cube), len(places))
     for cost, (x, y, z) in zip(out, cube, strict=True):
-        part = rows.index_select(0, places + ((z * height + y) * width + x))
+        part = rows.index_select(0, places + (z * height + y) * width + x)
         torch.mean(part.sub_(here).square_(), dim=1, out=cost)
     return out.T.contiguous()
 
