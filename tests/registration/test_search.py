@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
+from lungmorph.losses import mind_ssc
 from lungmorph.registration.displacement import nothing
 from lungmorph.registration.prepare import Prepared
-from lungmorph.registration.search import search
+from lungmorph.registration.search import FLAT_HU, SLAB, _described, search
 from lungmorph.space import Affine, Grid, Volume
 from lungmorph.space.sampling import sample_world, world_points
 
@@ -41,3 +42,12 @@ def test_what_is_right_already_stays() -> None:
     lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
     found, _ = search(Prepared(image, image, lungs, lungs, grid), Affine.identity(), nothing)
     assert float(found.abs().max()) < 1e-6
+
+
+def test_slabs_are_described_as_the_whole_is() -> None:
+    hu = _texture(Grid((20, 24, 2 * SLAB + 6), (3.0, 3.0, 3.0))).data
+    hu[: SLAB // 2] = -1000.0
+    whole = mind_ssc(hu.clamp(-1000, 200)[None, None], floor=FLAT_HU)
+    expected = torch.nn.functional.avg_pool3d(whole, 2)[0]
+    assert float(expected.std()) > 0.1
+    torch.testing.assert_close(_described(hu), expected)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..space.grid import Float
@@ -64,5 +63,8 @@ def _surface(mask: NDArray[np.bool_]) -> Float:
 
 def _nearest(points: Float, others: Float) -> Float:
     """(N,) distance of every point to the nearest of the others."""
+    # loaded here: a registration that writes its transform alone measures nothing, and need not wait for it
+    from scipy.spatial import cKDTree
+
     found: Float = cKDTree(others).query(points)[0]
     return found

@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..space import Grid, Volume
+from .morphology import Bool, closed, grown, opened, shrunk
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,9 @@ AIRY_HU, TISSUE_HU = -400.0, -300.0
 #: Median HU of outside air and of gas in airways is below; of lung, even emphysematous, above.
 GAS_HU = -965.0
 SMALLEST_LUNG_ML = 50.0
+#: Vessels up to twice as wide belong to the lung, voxels.
+GAP = 3
 
-Bool = NDArray[np.bool_]
 Array = NDArray[np.float32]
 
 
@@ -63,8 +65,8 @@ def lung_mask(ct: Volume, name: object = "image") -> Volume:
     box = _around(candidates, 10.0)
     part = candidates[box] & ~_airways(hu[box], candidates[box], seen[box])
     # opened first: what is left of the windpipe's edge is thin
-    part = _large_parts(_open(part, LATTICE_MM), SMALLEST_LUNG_ML)
-    part = _open(_close(part, 7.5), LATTICE_MM) & seen[box]
+    part = _large_parts(opened(part), SMALLEST_LUNG_ML)
+    part = opened(closed(part, GAP)) & seen[box]
     lungs = np.zeros_like(candidates)
     lungs[box] = ndimage.binary_fill_holes(part)
     if not lungs.any():
@@ -80,7 +82,7 @@ def lung_mask(ct: Volume, name: object = "image") -> Volume:
 def _lung_parts(hu: Array, air: Bool, seen: Bool) -> Bool:
     """The connected air regions that are lung rather than outside air, couch, gut or trachea."""
     # An opening parts the lungs from the outside where a thin wall leaks, and from the airways.
-    labels, count = ndimage.label(_open(air, LATTICE_MM))
+    labels, count = ndimage.label(opened(air))
     if count == 0:
         return np.zeros_like(air)
     enclosed = _enclosure(hu, seen)
@@ -93,12 +95,12 @@ def _lung_parts(hu: Array, air: Bool, seen: Bool) -> Bool:
         joined = np.isin(labels, leaky)
         least = 3.0 if chosen.any() else 0.0
         air = air & ~_outside_gas(hu, joined)
-        parts, _ = ndimage.label(_open(air, LATTICE_MM) & joined)
+        parts, _ = ndimage.label(opened(air) & joined)
         found = [r for r in _regions(hu, parts, enclosed) if r.is_lung and r.walls >= least]
         chosen |= np.isin(parts, [r.label for r in found])
         labels = np.where(joined, parts, labels)
     # give back what the opening took, but not across to other regions
-    near = _dilate(_dilate(chosen, LATTICE_MM), LATTICE_MM)
+    near = grown(grown(chosen))
     return near & air & ((labels == 0) | chosen)
 
 
@@ -127,7 +129,7 @@ def _regions(hu: Array, labels: NDArray[np.int32], enclosed: NDArray[np.int8]) -
     for label in 1 + np.nonzero(sizes[1:] >= SMALLEST_LUNG_ML / 1000)[0]:
         box = boxes[label - 1]
         part = labels[box] == label
-        core = _erode(part, LATTICE_MM)
+        core = shrunk(part)
         values = hu[box][core] if core.sum() > 50 else hu[box][part]
         at_border = any(s.start == 0 or s.stop == n for s, n in zip(box, hu.shape, strict=True))
         region = _Region(
@@ -150,12 +152,12 @@ def _outside_gas(hu: Array, region: Bool) -> Bool:
     border[1:-1, 1:-1, 1:-1] = False
     reaching = np.unique(labels[border & gas])
     outside = np.isin(labels, reaching[reaching > 0])
-    return _dilate(_dilate(outside, LATTICE_MM), LATTICE_MM)
+    return grown(grown(outside))
 
 
 def _enclosure(hu: Array, seen: Bool) -> NDArray[np.int8]:
     """For every voxel, in how many of the four in-plane directions the body lies (0 to 4)."""
-    tissue = _open((hu > TISSUE_HU) & seen, LATTICE_MM)
+    tissue = opened((hu > TISSUE_HU) & seen)
     labels, count = ndimage.label(tissue)
     if count == 0:
         return np.zeros(hu.shape, np.int8)
@@ -208,23 +210,21 @@ def _trachea_seed(
 ) -> Bool:
     """Which 2D piece is the trachea: round, 80 to 700 mm2, walled, near the middle."""
     chosen = np.zeros(len(small), bool)
+    boxes = ndimage.find_objects(labels)
     for label in np.nonzero(small)[0]:
-        part = labels == label
+        # with room for the ring around it
+        box = tuple(slice(max(s.start - 3, 0), s.stop + 3) for s in boxes[label - 1])
+        part = labels[box] == label
         area = part.sum() * LATTICE_MM**2
         rows, columns = np.nonzero(part)
-        box = (np.ptp(rows) + 1) * (np.ptp(columns) + 1) * LATTICE_MM**2
-        ring = ndimage.binary_dilation(part, iterations=3) & ~ndimage.binary_dilation(
-            part, iterations=1
-        )
-        walled = seen[ring].all() and float(np.mean(hu[ring] > -500)) > 0.8
-        round_ = area / box > 0.5 and max(np.ptp(rows), np.ptp(columns)) * LATTICE_MM < 40
-        if (
-            80 <= area <= 700
-            and walled
-            and round_
-            and abs(columns.mean() - center) * LATTICE_MM < 60
-        ):
-            chosen[label] = True
+        across = (np.ptp(rows) + 1) * (np.ptp(columns) + 1) * LATTICE_MM**2
+        round_ = area / across > 0.5 and max(np.ptp(rows), np.ptp(columns)) * LATTICE_MM < 40
+        middle = box[1].start + columns.mean()
+        if not (80 <= area <= 700 and round_ and abs(middle - center) * LATTICE_MM < 60):
+            continue
+        ring = ndimage.binary_dilation(part, iterations=3) & ~ndimage.binary_dilation(part)
+        walled = seen[box][ring].all() and float(np.mean(hu[box][ring] > -500)) > 0.8
+        chosen[label] = walled
     return chosen
 
 
@@ -234,38 +234,6 @@ def _large_parts(mask: Bool, milliliters: float) -> Bool:
     keep = sizes >= max(milliliters, 0.05 * (sizes[1:].max() if count else 0))
     keep[0] = False
     return keep[labels]
-
-
-def _erode(mask: Bool, mm: float) -> Bool:
-    """Erosion by a ball of radius mm (by the six neighbours for one voxel); beyond the image the
-    mask is taken to go on."""
-    if mm <= LATTICE_MM:
-        wide = np.pad(mask, 1, mode="edge")
-        out = mask.copy()
-        for axis in range(3):
-            n = mask.shape[axis]
-            for start in (0, 2):
-                inner = [slice(1, -1)] * 3
-                inner[axis] = slice(start, start + n)
-                out &= wide[tuple(inner)]
-        return out
-    pad = int(np.ceil(mm / LATTICE_MM)) + 1
-    wide = np.pad(mask, pad, mode="edge")
-    # distance in voxels as float32 would do; scipy gives float64
-    far = ndimage.distance_transform_edt(wide) * LATTICE_MM > mm + 1e-3
-    return far[pad:-pad, pad:-pad, pad:-pad]
-
-
-def _dilate(mask: Bool, mm: float) -> Bool:
-    return ~_erode(~mask, mm)
-
-
-def _open(mask: Bool, mm: float) -> Bool:
-    return _dilate(_erode(mask, mm), mm)
-
-
-def _close(mask: Bool, mm: float) -> Bool:
-    return _erode(_dilate(mask, mm), mm)
 
 
 def _around(mask: Bool, mm: float) -> tuple[slice, slice, slice]:

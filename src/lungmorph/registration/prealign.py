@@ -3,7 +3,8 @@
 The translation is found exhaustively (every shift of a coarse lattice at once, by Fourier transform),
 counting only what both scans show, so that a lung cut off in one of them does not pull the other's
 middle aside. From the best few shifts an affine map is fitted: translation, then scale, then all
-twelve parameters. It looks at the lung masks and, weighed equally, at the smoothed CT.
+twelve parameters; what has met another, or is far behind the best, ends there. It looks at the lung masks and, weighed
+equally, at the smoothed CT.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ LEAST_COMMON = 0.35
 LEAST_OVERLAP = 0.4
 #: No breath stretches a lung by more along any axis.
 MOST_STRETCH = 2.0
+#: Two fits have met whose parameters differ by less, mm (and mm at a decimetre from the middle).
+MET_MM = 1.0
+#: A fit that costs so many times what the best does has found another place.
+HOPELESS = 4.0
 
 Array = NDArray[np.float64]
 
@@ -61,8 +66,7 @@ def prealign(
         raise _nothing_common(names, "none at any shift")
     fixed_side = _Side(fixed, fixed_lungs)
     moving_side = _Side(moving, moving_lungs)
-    fits = side_by_side(partial(_fit, fixed_side, moving_side), shifts)
-    best, cost, overlap = min(fits, key=lambda fit: fit[1])
+    best, cost, overlap = _fit(_Fit(fixed_side, moving_side), shifts)
     stretch = np.linalg.svd(best.linear, compute_uv=False)
     log.info(
         "pre-alignment: cost %.3f, overlap of the lungs %.2f, stretch %.2f to %.2f",
@@ -104,12 +108,8 @@ def _best_shifts(
     for a, b in ((f_ct, m_ct), (f_lung, m_lung)):
         score += _masked_correlation(a, f_seen, b, m_seen, correlate) / 2
     # how much of either lung lies inside the other scan at each shift
-    common = np.minimum(
-        correlate(f_lung, m_seen) / f_lung.sum(), correlate(f_seen, m_lung) / m_lung.sum()
-    )
-    inside = np.maximum(
-        correlate(f_lung, m_seen) / f_lung.sum(), correlate(f_seen, m_lung) / m_lung.sum()
-    )
+    shares = correlate(f_lung, m_seen) / f_lung.sum(), correlate(f_seen, m_lung) / m_lung.sum()
+    common, inside = np.minimum(*shares), np.maximum(*shares)
     score[(inside < 2 * LEAST_COMMON) | (common < LEAST_COMMON / 2)] = -1
     # what both show is worth more when it is more
     score *= np.sqrt(np.clip(common, 0, 1))
@@ -185,18 +185,24 @@ class _Side:
 _STAGES = (([0, 1, 2], 12), ([0, 1, 2, 3, 7, 11], 10), (list(range(12)), 20))
 
 
-def _fit(fixed: _Side, moving: _Side, shift: Array) -> tuple[Affine, float, float]:
-    """From a shift in mm to the affine map, what it costs, and the overlap (Dice) of the lungs."""
-    problem = _Fit(fixed, moving)
-    parameters = np.zeros(12)
-    parameters[:3] = shift
-    cost = float("inf")
+def _fit(problem: _Fit, shifts: list[Array]) -> tuple[Affine, float, float]:
+    """From shifts in mm to the best affine map, what it costs, and the overlap (Dice) of the lungs."""
+    kept = []
+    for shift in shifts:
+        kept.append(np.zeros(12))
+        kept[-1][:3] = shift
     for free, steps in _STAGES:
-        found = problem.descend(parameters, free, steps)
-        if found is None:  # shifted to where nothing is seen
-            return Affine.identity(), float("inf"), 0.0
-        parameters, cost = found
-    return problem.affine(parameters), cost, problem.overlap(parameters)
+        found = side_by_side(partial(problem.descend, free=free, steps=steps), kept)
+        # shifted to where nothing is seen: None
+        fits = sorted((fit for fit in found if fit is not None), key=lambda fit: fit[1])
+        kept = []
+        for parameters, cost in fits:
+            met = any(np.abs(parameters - other).max() < MET_MM for other in kept)
+            if not met and cost < HOPELESS * fits[0][1]:
+                kept.append(parameters)
+    if not fits:
+        return Affine.identity(), float("inf"), 0.0
+    return problem.affine(kept[0]), fits[0][1], problem.overlap(kept[0])
 
 
 class _Fit:

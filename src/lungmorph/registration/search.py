@@ -18,6 +18,7 @@ from ..networks.correlation import shifts
 from ..ops.local import box_mean
 from ..space import Affine, Grid
 from ..space.sampling import sample_world, world_points
+from ..threads import side_by_side
 from .compared import lung_in_either
 from .displacement import Displacement
 from .prepare import Prepared
@@ -30,6 +31,8 @@ FLAT_HU = 40.0
 COUPLING = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 #: What a shift of one voxel costs by itself.
 TIE = 1e-6
+#: Slices that are described at a time, and so far around itself a voxel's descriptor looks.
+SLAB, REACH = 16, 3
 #: Places that choose at a time: their costs stay in the cache.
 BLOCK = 1024
 
@@ -61,9 +64,7 @@ def search(
         pair.fixed.reduce(FINE_MM).resample(grid).data,
         sample_world(coarse.data[None], coarse.grid, points)[0],
     )
-    a, b = (
-        F.avg_pool3d(mind_ssc(hu.clamp(-1000, 200)[None, None], floor=FLAT_HU), 2)[0] for hu in seen
-    )
+    a, b = (_described(hu) for hu in seen)
     either = lung_in_either(pair, affine, start, grid)
     lungs = F.max_pool3d((either > 0.5).float()[None, None], 2)[0, 0] > 0
     shift = _agreed(_costs(a, b, lungs, radius), lungs, radius) * (2 * FINE_MM)
@@ -71,6 +72,23 @@ def search(
     moved = world_points(blocks) + shift.movedim(0, -1)
     turned = shift.new_tensor(affine.linear) @ shift.reshape(3, -1)
     return turned.reshape(shift.shape) + sample_world(start(blocks), blocks, moved), blocks
+
+
+def _described(hu: Tensor) -> Tensor:
+    """Descriptors of blocks of 2 x 2 x 2 of a scan (D, H, W), sides even: (12, D/2, H/2, W/2).
+
+    Slab by slab: what is computed stays near the processor. That a slab does not know the noise of the others makes no
+    difference: ``FLAT_HU`` is above the lower limit that follows from it, and the upper one is a thousand times the mean.
+    """
+    clamped = hu.clamp(-1000, 200)
+
+    def slab(first: int) -> Tensor:
+        start = max(0, first - REACH)
+        wide = clamped[start : first + SLAB + REACH][None, None]
+        found = mind_ssc(wide, floor=FLAT_HU)[:, :, first - start :][:, :, :SLAB]
+        return F.avg_pool3d(found, 2)[0]
+
+    return torch.cat(side_by_side(slab, range(0, len(hu), SLAB)), dim=1)
 
 
 def _costs(a: Tensor, b: Tensor, seen: Tensor, radius: int) -> Tensor:
