@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, stdout, use_threads
+from .given import read_points
 from .options import Threads
-from .register import read_points
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,8 +10,9 @@ import typer
 from rich.markup import escape
 
 from .console import print_json, print_verdict, progress_bar, stdout, table, use_threads
+from .given import make_sure_of
 from .options import Levels, MetricsAlone, Overwrite, Threads
-from .register import PresetName, make_sure_of, rows
+from .register import PresetName, rows
 
 if TYPE_CHECKING:
     from ..simulate import SimulatedPair

@@ -16,8 +16,9 @@ from ..errors import InputError
 from .console import print_json, print_whole, show_steps, stderr, stdout, use_threads
 from .data import Cases, Kind, Option, Pattern, Size, Spacing, ids, opened
 from .exit_codes import BAD_INPUT, INTERRUPTED
+from .given import check_device
 from .options import Device, Levels, Model, Verbose
-from .register import PresetName, check_device
+from .register import PresetName
 
 if TYPE_CHECKING:
     from ..datasets import Case, Dataset

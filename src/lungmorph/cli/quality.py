@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from .console import TONES, print_json, print_verdict, progress_bar, stdout, table, use_threads
+from .given import make_sure_of, scan
 from .options import Backward, LandmarkTable, Overwrite, Threads, Tolerances
-from .register import make_sure_of, scan
 
 if TYPE_CHECKING:
     from ..quality import Assessment

@@ -11,9 +11,9 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import progress_bar, stdout, use_threads
+from .given import PHASE, SERIES, scan
 from .options import Backward, LandmarkTable, Threads, Tolerances
 from .quality import show
-from .register import PHASE, SERIES, scan
 
 if TYPE_CHECKING:
     from ..space import Volume

@@ -14,8 +14,8 @@ from rich.markup import escape
 
 from ..errors import InputError
 from .console import print_json, progress_bar, stdout, use_threads
+from .given import make_sure_of
 from .options import MetricsAlone, Overwrite, Threads
-from .register import make_sure_of
 
 if TYPE_CHECKING:
     from ..simulate.anatomy import Anatomy
