@@ -55,12 +55,15 @@ def eroded(mask: Tensor, radius: int) -> Tensor:
 
 def dilated(mask: Tensor, radius: int) -> Tensor:
     """A mask (D, H, W), bool, and what lies within a cube of side 2*radius+1 around it."""
-    spread = mask.float()[None, None]
     # a cube is a line along each axis in turn, and far cheaper so
-    for axis in range(3):
-        half = [radius if axis == other else 0 for other in range(3)]
-        spread = F.max_pool3d(spread, [2 * n + 1 for n in half], 1, half)
-    return spread[0, 0] > 0.5
+    for dim in range(3):
+        spread = mask.clone()
+        for offset in range(1, min(radius, mask.shape[dim] - 1) + 1):
+            size = mask.shape[dim] - offset
+            spread.narrow(dim, offset, size).logical_or_(mask.narrow(dim, 0, size))
+            spread.narrow(dim, 0, size).logical_or_(mask.narrow(dim, offset, size))
+        mask = spread
+    return mask
 
 
 def normalize_locally(image: Tensor, radius: Radius, floor: float) -> Tensor:

@@ -43,9 +43,7 @@ def lung_in_either(
     coarse = grid.with_spacing(LATTICE_MM)
     points = affine.map_points(world_points(coarse)) + displacement(coarse).movedim(0, -1)
     other = Volume(pair.moving_lungs.data.float(), pair.moving_lungs.grid).reduce(LATTICE_MM)
-    carried = sample_world(other.data[None], other.grid, points)[0] > 0.5
-    low, high = (points.new_tensor(end) for end in other.grid.bounds())
-    carried &= ((points >= low) & (points <= high)).all(dim=-1)
+    carried = sample_world(other.data[None], other.grid, points, fill=0.0)[0] > 0.5
     core = eroded(carried & (lung_share(pair.fixed_lungs, coarse) < 0.5), RIM)
     if not bool(core.any()):
         return lungs

@@ -14,9 +14,9 @@ import torch
 from ..errors import InputError
 from ..networks import ModelConfig, choose
 from ..space import Grid
+from .blocks import BLOCK_VOXELS
 from .lattice import lattice
 from .presets import Preset
-from .refine import BLOCK_VOXELS
 
 log = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -33,13 +34,12 @@ from ..space import Affine, Grid
 from ..space.sampling import sample_world, world_points
 from ..threads import one_thread, side_by_side
 from .bending import DIAGONAL, bending, bending_force
+from .blocks import FLAT_HU, Block, blocks_of, normalized
 from .compared import lung_in_either, lung_share
 from .control import ControlField, control_grid
 from .displacement import Displacement, nothing
 from .lattice import lattice, seen
 from .prepare import Prepared
-
-Block = tuple[slice, slice, slice]
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +50,6 @@ PRIOR, WEIGHTS, COMMON = 9e-4, (0.2, 300.0), 2 / 3
 MOST_ALIKE = 0.9
 #: Share of the whole lungs in the mean square bending of a place.
 EVEN_BENDING = 0.1
-#: About so many voxels are worked on at a time, by each thread.
-BLOCK_VOXELS = 500_000
-#: Contrast in HU below which a place counts as flat.
-FLAT_HU = 40.0
 #: So far around it the edge of the lung counts as lung, mm.
 EDGE_MM = 3.0
 
@@ -135,23 +131,31 @@ class _Problem:
         self.affine = affine
         corners, grids = self.grid.corners, (pair.fixed.grid, pair.moving.grid)
         fixed = seen(pair.fixed, corners, scale.spacing, grids[1])
-        self.fixed = _normalized(fixed.resample(self.grid, cubic=scale.cubic).data, self.radius)
+        self.fixed = normalized(fixed.resample(self.grid, cubic=scale.cubic).data, self.radius)
         moving = seen(pair.moving, affine.apply(corners), scale.spacing, grids[0])
         self.moving = moving.grid
         self.values = bent(moving.data[None, None])[0] if scale.cubic else moving.data[None]
-        share = lung_share(pair.fixed_lungs, self.grid)
-        lungs = lung_in_either(pair, affine, field.on, self.grid, share)
-        # the edge of the lung belongs to the lung: half its contrast lies outside the mask
-        wide = box_mean(lungs[None, None], _radius(self.grid, EDGE_MM))[0, 0]
-        self.mask = (wide > 0.1).float()
-        self.blocks = _blocks(self.mask)
-        self.share = share
+        self.share = lung_share(pair.fixed_lungs, self.grid)
         #: what the images leave unexplained, once that has been looked at; asked for where the pair weighs the bending itself
         self.evidence: float | None = None
         self.asked = scale.bending is None
         inside = pair.fixed_lungs.resample(field.grid).data > 0
         bends = bending(field.coefficients, field.grid.spacing[0])
         self.bends = float((bends * inside).sum()) / max(int(inside.sum()), 1)
+        self.pair = pair
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """Where the images are compared, 0 or 1; with the field as it is before the first step."""
+        lungs = lung_in_either(self.pair, self.affine, self.field.on, self.grid, self.share)
+        # the edge of the lung belongs to the lung: half its contrast lies outside the mask
+        wide = box_mean(lungs[None, None], _radius(self.grid, EDGE_MM))[0, 0]
+        return (wide > 0.1).float()
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """The parts of the mask that are worked on one by one."""
+        return blocks_of(self.mask)
 
     def _unexplained(self, block: Block, residual: Tensor) -> Tensor:
         """Sum over the lung of the squares of what is left in a block, and of its products with its neighbours along x, y, z.
@@ -220,7 +224,7 @@ class _Problem:
         def apart(block: Block) -> float:
             return float((self.share[block] * self._seen(block)[2].abs()).sum())
 
-        return sum(side_by_side(apart, _blocks(self.share))) / max(float(self.share.sum()), 1.0)
+        return sum(side_by_side(apart, blocks_of(self.share))) / max(float(self.share.sum()), 1.0)
 
     def _seen(self, block: Block) -> tuple[Tensor, Block, Tensor]:
         """Both images in a block as the field has them.
@@ -302,41 +306,6 @@ class _Problem:
             p = z + (new / rz) * p
             rz = new
         return u
-
-
-def _normalized(image: Tensor, radius: tuple[int, int, int]) -> Tensor:
-    """:func:`lungmorph.ops.normalize_locally` of (D, H, W), slab by slab: what is computed stays near the processor."""
-    out = torch.empty_like(image)
-    depth, height, width = image.shape
-    thick, half = max(8, BLOCK_VOXELS // (height * width)), radius[2]
-
-    def slab(first: int) -> None:
-        last = min(first + thick, depth)
-        start = max(0, first - half)
-        wide = image[start : last + half]
-        found = normalize_locally(wide[None, None], radius, FLAT_HU)[0, 0]
-        out[first:last] = found[first - start : last - start]
-
-    side_by_side(slab, range(0, depth, thick))
-    return out
-
-
-def _blocks(mask: Tensor) -> list[Block]:
-    """Slabs of slices, each cut to what it has of the mask (D, H, W); together they hold all of it."""
-    depth, height, width = mask.shape
-    thick = max(8, BLOCK_VOXELS // (height * width))
-    blocks = []
-    for first in range(0, depth, thick):
-        slab = mask[first : first + thick] > 0
-        if not bool(slab.any()):
-            continue
-        ends = []
-        for others in ((1, 2), (0, 2), (0, 1)):
-            used = slab.any(dim=others[1]).any(dim=others[0]).nonzero()
-            ends.append((int(used.min()), int(used.max()) + 1))
-        (z0, z1), (y0, y1), (x0, x1) = ends
-        blocks.append((slice(first + z0, first + z1), slice(y0, y1), slice(x0, x1)))
-    return blocks
 
 
 def _radius(grid: Grid, mm: float) -> tuple[int, int, int]:
