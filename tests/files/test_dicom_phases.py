@@ -5,6 +5,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import (
     JPEGLosslessSV1,
     RLELossless,
@@ -279,6 +281,15 @@ def test_an_average_in_the_series_of_the_phases_is_left_out(tmp_path):
     assert "average" in ct.notes[-1]
 
 
+def test_an_average_that_only_its_comment_names_is_left_out(tmp_path):
+    """In one series with the phases; its slices are more than a tenth of them."""
+    comments = {p: f"{p}%" for p in FIVE} | {500: "AVG"}
+    scanners.philips(tmp_path, lambda p, k: {"ImageComments": comments[p]}, comments)
+    ct = one(tmp_path)
+    check_content(ct, FIVE)
+    assert "average" in ct.notes[-1]
+
+
 def test_a_gated_heart_beside_the_phases(tmp_path):
     shared = a_series_a_phase(tmp_path)
     for number, words in ((77, "CorCTA 75% BestDiast"), (78, "Cor 75%")):
@@ -335,6 +346,25 @@ def test_studies_and_frames_of_reference_of_their_own(tmp_path):
     ct = one(tmp_path)
     check_content(ct)
     assert any("different FrameOfReferenceUIDs" in note for note in ct.notes)
+
+
+def test_studies_of_their_own_without_any_date(tmp_path):
+    for p in PERCENTS:
+        shared = {**study(), "StudyDate": None}
+        a_series_a_phase(tmp_path, percents=(p,), first=p, shared=shared)
+    check_content(one(tmp_path))
+
+
+def test_two_4d_cts_of_a_patient_without_any_date_stay_two(tmp_path):
+    for first in (1, 21):
+        a_series_a_phase(
+            tmp_path, percents=FIVE, shared={**study(), "StudyDate": None}, first=first
+        )
+    found = find_phases(tmp_path)
+    assert found.problems == []
+    for ct in found.ct:
+        check_content(ct, FIVE)
+    assert len({ct.study for ct in found.ct}) == len(found.ct) == 2
 
 
 # ------------------------------------------------------------------ what is not decided
@@ -650,6 +680,94 @@ def test_one_slice_without_a_tag_costs_one_phase(tmp_path, tag):
     (line,) = found.problems
     assert "left out" in line
     assert any(path.name in line for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("ImagePositionPatient", b"nan\\nan\\nan"),
+        ("PixelSpacing", b"1,5\\1,25"),
+        ("RescaleSlope", b"1,0"),
+        ("RescaleIntercept", b"-1024\\-1024"),
+        ("RescaleIntercept", b"nan"),
+        ("Rows", b"\x05\x00\x05\x00"),
+        ("NumberOfFrames", b"1\\1"),
+    ],
+)
+def test_a_value_that_is_no_number_names_the_slice_and_costs_one_phase(tmp_path, tag, value):
+    a_series_a_phase(tmp_path, percents=FIVE)
+    broken = next(p for p in sorted(tmp_path.iterdir()) if of_phase(40, 3)(pydicom.dcmread(p)))
+    data = pydicom.dcmread(broken)
+    element = data[tag] if tag in data else DataElement(tag, "IS", "1")
+    raw = RawDataElement(element.tag, element.VR, len(value), value, 0, False, True)
+    data._dict[element.tag] = raw
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data.save_as(broken)
+    found = find_phases(tmp_path)
+    (ct,) = found.ct
+    check_content(ct, [p for p in FIVE if p != 40])
+    (line,) = found.problems
+    assert broken.name in line
+    assert tag in line
+
+
+def test_a_story_that_is_no_number_is_none(tmp_path):
+    a_series_a_phase(tmp_path, percents=FIVE)
+    path = sorted(tmp_path.iterdir())[3]
+    data = pydicom.dcmread(path)
+    for tag in ("AcquisitionNumber", "InstanceNumber"):
+        data._dict[Tag(tag)] = RawDataElement(Tag(tag), "IS", 3, b"inf", 0, False, True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data.save_as(path)
+    check_content(one(tmp_path), FIVE)
+
+
+@pytest.mark.parametrize("tag", ["RescaleIntercept", "RescaleSlope"])
+def test_one_slice_without_rescale_is_not_read_among_others(tmp_path, tag):
+    a_series_a_phase(tmp_path, percents=FIVE)
+    change(tmp_path, lambda data: delattr(data, tag), of_phase(20, 2))
+    (ct,) = find_phases(tmp_path).ct
+    check_content(ct, [p for p in FIVE if p != 20])
+    (line,) = ct.problems
+    assert f"{tag} in every slice" in line
+    assert any(path.name in line for path in tmp_path.iterdir())
+
+
+def test_slices_that_differ_or_are_doubled_are_named(tmp_path):
+    a_series_a_phase(tmp_path, percents=FIVE)
+    paths = sorted(tmp_path.iterdir())
+    other = next(p for p in paths if of_phase(20, 1)(pydicom.dcmread(p)))
+    change(tmp_path, lambda data: setattr(data, "PixelSpacing", [3, 3]), of_phase(20, 1))
+    again = next(p for p in paths if of_phase(60, 2)(pydicom.dcmread(p)))
+    data = pydicom.dcmread(again)
+    data.SOPInstanceUID = generate_uid()
+    data.save_as(tmp_path / "another.dcm")
+    first, second = find_phases(tmp_path).ct[0].problems
+    assert other.name in first
+    assert again.name in second
+    assert "another.dcm" in second
+
+
+def test_a_tilt_in_the_tag_alone_is_noted(tmp_path):
+    a_series_a_phase(tmp_path, percents=FIVE, GantryDetectorTilt=10)
+    ct = one(tmp_path)
+    check_content(ct, FIVE)
+    assert any("GantryDetectorTilt is 10 degrees" in note for note in ct.notes)
+
+
+def test_what_weaker_tags_say_otherwise_is_noted(tmp_path):
+    for k, p in enumerate(FIVE):
+        own = tmp_path / f"{(p + 40) % 100}%"
+        a_series_a_phase(
+            own, percents=(p,), first=k, shared=study(), TemporalPositionIndex=(k + 2) % 5
+        )
+    ct = one(tmp_path)
+    check_content(ct, FIVE)
+    said = [note for note in ct.notes if "has it otherwise" in note]
+    assert ["folder" in note for note in said] == [True, False]
+    assert "TemporalPositionIndex" in said[1]
 
 
 # ------------------------------------------------------------------ oddities

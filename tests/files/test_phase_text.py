@@ -19,6 +19,13 @@ from lungmorph.files.phase_text import kind_of, labels_of, without_phase
         ("In 25%", "25% In"),
         ("Inh_20%", "20% In"),
         ("50Ex", "50% Ex"),
+        ("4D 25% Inspi", "25% In"),
+        ("75% Expi", "75% Ex"),
+        ("50% Expiratoire", "50% Ex"),
+        ("20% Ein", "20% In"),
+        ("40% Ausatmung", "40% Ex"),
+        ("Einatmung 60%", "60% In"),
+        ("50% Eingang", "50%"),
         ("40% EXTREMITY", "40%"),
         ("30% ASIR T=50%", "50%"),
         ("ASiR-V 40% 4D 60%", "60%"),
@@ -140,6 +147,30 @@ def test_phases_in_order(names, percents):
     assert unevenness(labels_of(names)) == 0
     assert abs(found.percents[found.inhale]) < 1
     assert abs(found.percents[found.exhale] - 50) <= 10
+
+
+def test_bins_that_are_called_amplitude_are_no_percent_of_time():
+    names = [f"{p}%, Amplitude" for p in (100, 80, 60, 40, 20, 0)]
+    got, found = in_order(names)
+    assert got == names
+    assert found.percents == (None,) * 6
+    assert found.names[found.inhale], found.names[found.exhale] == ("amp 100 %", "amp 0 %")
+    assert "how full the lungs are" in found.notes[0]
+    assert "could as well be read" in found.notes[0]
+    names = [f"Ampl {10 * k}%" for k in range(10)]
+    got, found = in_order(names)
+    assert got == names
+    assert "the names say amplitude" in found.notes[0]
+
+
+def test_ranges_of_one_width_are_called_by_their_lower_end():
+    for dash in ("-", "%-", " to "):
+        names = [f"4D {10 * k}{dash}{10 * k + 10}%" for k in range(10)]
+        got, found = in_order(names)
+        assert got == names
+        assert found.percents == tuple(10.0 * k for k in range(10))
+        assert "called by its lower end" in found.notes[0]
+    assert labels_of(["AVG 0-100%", "4D 0%", "4D 50%", "MIP 0-90%"])[0] is None
 
 
 def test_what_only_counts_is_noted():

@@ -142,7 +142,9 @@ def test_what_is_no_closed_contour_is_not_filled(tmp_path):
     assert [(region.contours, region.open) for region in read.regions] == [((), 1), ((), 1)]
 
 
-@pytest.mark.parametrize("what", ["another kind", "junk", "half a point", "words", "cut off"])
+@pytest.mark.parametrize(
+    "what", ["another kind", "junk", "half a point", "words", "nan", "no number", "cut off"]
+)
 def test_bad_files_are_one_line(tmp_path, what):
     path = write_structures(tmp_path / "rs.dcm", {"A": [(ring(OBLIQUE, 3, 8), None)]}, study())
     raw = path.read_bytes()
@@ -156,9 +158,13 @@ def test_bad_files_are_one_line(tmp_path, what):
     elif what == "half a point":
         contour.ContourData = list(contour.ContourData)[:-1]
         data.save_as(path)
-    elif what == "words":
+    elif what in ("words", "nan"):
         first = str(next(iter(contour.ContourData))).encode()
-        path.write_bytes(raw.replace(first, b"x" * len(first), 1))
+        other = b"nan".ljust(len(first)) if what == "nan" else b"x" * len(first)
+        path.write_bytes(raw.replace(first, other, 1))
+    elif what == "no number":
+        data.ROIContourSequence[0].ReferencedROINumber = None
+        data.save_as(path)
     elif what == "cut off":
         path.write_bytes(raw[: len(raw) // 2])
     with pytest.raises(InputError) as caught:

@@ -26,17 +26,21 @@ from .dicom_structures import Structures, attach_structures
 from .phases import EXHALE, INHALE, phase_name
 
 FOLLOW_UP = "follow-up"
-#: Files that are looked at before a folder is said to have no CT, and of how many in one folder at least.
+#: DICOM files that are looked at before a folder is said to have no CT, and of how many in one folder at least.
 _LOOK_AT, _A_FOLDER = 300, 20
+#: As many of other files, of which only the first bytes are read.
+_LOOK_AT_OTHERS = 20_000
+#: Scans that are named where there is no 4D CT.
+_SHOWN = 4
 
 
 def recognises(root: Path) -> bool:
     """Whether there is a CT in DICOM below a folder, which is no pair of single scans by its names."""
     if not root.is_dir():
         return False
-    slices = list(_some_slices(root))
+    slices, broken = _some_slices(root)
     phases = (label for tag in TAGS for label in tag.read(slices))
-    return bool(slices) and (any(phases) or not folder.recognises(root))
+    return bool(slices or broken) and (any(phases) or not folder.recognises(root))
 
 
 def open_dataset(
@@ -79,7 +83,7 @@ def open_dataset(
     notes = [*other_scans(beside), *found.notes, *lost]
     problems = [*found.problems, *structures.problems]
     if not cases and not problems and notes:
-        problems = ["; ".join((f"{root}: no 4D CT", notes[0], *found.notes))]
+        problems = [_nothing(root, other_scans(beside) or notes[:1], found.notes)]
     return Dataset(
         "dicom-4d",
         "4D CT in DICOM",
@@ -88,6 +92,15 @@ def open_dataset(
         tuple(problems),
         tuple(notes),
     )
+
+
+def _nothing(root: Path, scans: Sequence[str], notes: Sequence[str]) -> str:
+    """That there is no 4D CT, and which scans there are instead."""
+    more = [f"and {len(scans) - _SHOWN} more"] if len(scans) > _SHOWN else []
+    hint = (
+        "if they are phases: say so in SeriesDescription (50 %), in names of folders, or in a table"
+    )
+    return "; ".join((f"{root}: no 4D CT", *scans[:_SHOWN], *more, *notes, hint))
 
 
 def _case(ct: BreathingCT, name: str, structures: Structures) -> Case:
@@ -228,18 +241,26 @@ def _source(phase: Phase) -> Path:
 # ------------------------------------------------------------------ what a folder looks like
 
 
-def _some_slices(root: Path) -> Iterator[Header]:
-    """Slices of CT among some files of every folder; objects of other kinds do not count as looked at."""
-    seen = 0
+def _some_slices(root: Path) -> tuple[list[Header], bool]:
+    """Slices of CT among some files of every folder, and whether others carry the mark of DICOM and cannot be read.
+
+    Objects of other kinds do not count as looked at.
+    """
+    slices: list[Header] = []
+    seen = others = broken = 0
     for place, _, names in folders_below(root):
         for name in names[:: max(1, len(names) // _A_FOLDER)]:
+            if seen > _LOOK_AT or others > _LOOK_AT_OTHERS:
+                return slices, broken > 0
             try:
                 header = read_header(place / name)
             except InputError:
-                header = None
+                broken += 1
+                seen += 1
+                continue
             is_ct = header is not None and text(header, "Modality") == "CT"
-            seen += header is None or is_ct
-            if seen > _LOOK_AT:
-                return
+            seen += is_ct
+            others += header is None
             if header is not None and is_ct and has_image(header):
-                yield from slices_of(header)
+                slices += slices_of(header)
+    return slices, broken > 0

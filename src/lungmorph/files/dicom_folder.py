@@ -121,9 +121,12 @@ def arrange(
     for header in kept:
         series[str(header.SeriesInstanceUID)].append(header)
     days: dict[tuple[str, str], list[Stack]] = defaultdict(list)
+    dated = {name_of(header) for header in kept if text(header, "StudyDate")}
 
     def add(stack: Stack) -> None:
-        days[name_of(stack.first), _day(stack.first)].append(stack)
+        name = name_of(stack.first)
+        # of a patient of whom no date is known, every study may be of one day
+        days[name, _day(stack.first) if name in dated or not name else ""].append(stack)
 
     for members in series.values():
         is_scout = ["LOCALIZER" in text(h, "ImageType").upper() for h in members]
@@ -212,7 +215,7 @@ def _breathing_ct(
             continue
         phases.append(Phase(name, percent, tuple(headers[i] for i in along), grid))
     first = found.stacks[0].first
-    notes = [f"phases from {found.tag}", *order.notes, *differences(phases)]
+    notes = [f"phases from {found.tag}", *found.notes, *order.notes, *differences(phases)]
     steps, missing = steps_of(order)
     notes += steps
     about = ", ".join(filter(None, (name_of(first), _date(first), found.apart)))

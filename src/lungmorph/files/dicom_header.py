@@ -11,6 +11,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,17 @@ from pydicom.uid import CTImageStorage
 
 from ..errors import InputError
 
-#: A value of these that cannot be parsed makes the file unusable.
-PLACE_TAGS = (
-    "SOPClassUID",
-    "SeriesInstanceUID",
-    "Modality",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "GantryDetectorTilt",
+#: A value of these that cannot be parsed makes the file unusable: so many decimal numbers ...
+_DECIMAL = {
+    "ImagePositionPatient": 3,
+    "ImageOrientationPatient": 6,
+    "PixelSpacing": 2,
+    "GantryDetectorTilt": 1,
+    "RescaleSlope": 1,
+    "RescaleIntercept": 1,
+}
+#: ... or one whole number.
+_WHOLE = (
     "Rows",
     "Columns",
     "SamplesPerPixel",
@@ -39,9 +42,14 @@ PLACE_TAGS = (
     "PixelRepresentation",
     "PixelPaddingValue",
     "PixelPaddingRangeLimit",
-    "RescaleSlope",
-    "RescaleIntercept",
     "BitsAllocated",
+)
+PLACE_TAGS = (
+    "SOPClassUID",
+    "SeriesInstanceUID",
+    "Modality",
+    *_DECIMAL,
+    *_WHOLE,
 )
 #: Read by :func:`text` and :func:`number`, for which a broken value is none.
 STORY_TAGS = (
@@ -90,6 +98,7 @@ UNREADABLE = (
     TypeError,
     AttributeError,
     NotImplementedError,
+    OverflowError,
 )
 
 
@@ -141,7 +150,8 @@ def read_header(path: Path) -> Header | None:
                 specific_tags=list(_TAGS),
                 force=begins == "bare",
             )
-            header = Header(str(path), None, **_place(read), **_story(read))
+            of_ct = text(read, "Modality") == "CT"
+            header = Header(str(path), None, **_place(read, of_ct), **_story(read))
             kind = getattr(read, "file_meta", {}).get("MediaStorageSOPClassUID", "")
             header["MediaStorageSOPClassUID"] = str(kind)
             if frames := read.get("PerFrameFunctionalGroupsSequence"):
@@ -267,9 +277,10 @@ def patient_of(header: Header | Dataset) -> str:
 def number(header: Header, tag: str) -> float | None:
     """A value as a number; None if absent or broken."""
     try:
-        return float(text(header, tag))
+        value = float(text(header, tag))
     except ValueError:
         return None
+    return value if isfinite(value) else None
 
 
 def numbers(header: Header, tag: str) -> tuple[float, ...]:
@@ -297,9 +308,30 @@ def _begins(path: str | os.PathLike[str]) -> str:
 # ------------------------------------------------------------------ plain values
 
 
-def _place(read: Dataset) -> dict[str, Any]:
-    """Values are parsed on access: a broken one fails here."""
-    return {tag: _plain(value) for tag in PLACE_TAGS if (value := read.get(tag)) is not None}
+def _place(read: Dataset, of_ct: bool) -> dict[str, Any]:
+    """Raises ValueError for a broken value of a CT; those of other objects are of no interest."""
+    found = {tag: _plain(value) for tag in PLACE_TAGS if (value := read.get(tag)) is not None}
+    for tag, value in found.items() if of_ct else ():
+        _check_value(tag, value)
+    return found
+
+
+def _check_value(tag: str, value: Any) -> None:
+    """What pydicom could not make a number of it hands over as text; several where one belongs as a tuple."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if parts in ((), ("",)):
+        return  # an empty element: absent
+    try:
+        if tag in _DECIMAL:
+            good = len(parts) == _DECIMAL[tag] and all(isfinite(float(part)) for part in parts)
+        elif tag in _WHOLE:  # the padding of an unknown transfer syntax comes as bytes
+            good = len(parts) == 1 and (isinstance(parts[0], bytes) or int(parts[0]) >= -(1 << 31))
+        else:
+            return
+    except (ValueError, TypeError, OverflowError):
+        good = False
+    if not good:
+        raise ValueError(f"{tag} of {', '.join(str(part) for part in parts)!r}")
 
 
 def _story(read: Dataset) -> dict[str, Any]:
@@ -326,9 +358,10 @@ _CLASSIC = {
 
 def _frame(whole: Header, shared: Dataset | None, own: Dataset, n: int) -> Header:
     made = Header(whole.filename, n, **whole)
+    of_ct = text(whole, "Modality") == "CT"
     made["NumberOfFrames"] = 1
     for item in _functional_items(shared, own):
-        made.update({**_place(item), **_story(item)})
+        made.update({**_place(item, of_ct), **_story(item)})
         made.update({c: text(item, f) for f, c in _CLASSIC.items() if text(item, f)})
     return made
 

@@ -20,6 +20,8 @@ from .dicom_header import Header, number, numbers, path_of, text
 from .phase_tags import FOLDER, LAST, TAGS, TIMES, Tag, is_called, is_private, private_tags
 from .phase_text import kind_of, without_phase
 
+#: Where it may be written what slices are that have no phase.
+_WORDS = ("SeriesDescription", "ImageComments", "DerivationDescription")
 #: Slices nearer to one another along the normal are at one position: tables shake by a tenth of a mm.
 SAME_POSITION_MM = 0.2
 
@@ -31,10 +33,12 @@ class Stack:
     Attributes:
         headers: of the slices, in no order.
         tags: those that divided its series into stacks; empty if it is the whole series.
+        said: what kind it is, where only the tag that divided the series says so.
     """
 
     headers: tuple[Header, ...]
     tags: tuple[Tag, ...] = ()
+    said: str = ""
 
     @property
     def first(self) -> Header:
@@ -49,6 +53,8 @@ class Stack:
     @cached_property
     def kind(self) -> str:
         """What it is that is no phase ("average", "localizer", ...), or empty."""
+        if self.said:
+            return self.said
         words = " ".join((description(self.headers), text(self.first, "ManufacturerModelName")))
         return kind_of(words, text(self.first, "ImageType"))
 
@@ -126,14 +132,23 @@ def _by_attribute(
 def _by_most(
     tags: Sequence[Tag], headers: Sequence[Header], spots: NDArray[np.int64], root: Path
 ) -> Divided | None:
-    """By a tag that a few of the slices lack."""
+    """By a tag that a few of the slices lack, but for those of an average or a projection beside the phases."""
     for tag in tags:
         has = [label is not None for label in tag.read(headers)]
-        bare = [h for h, there in zip(headers, has, strict=True) if not there]
         labelled = [h for h, there in zip(headers, has, strict=True) if there]
-        if 0 < len(bare) <= 0.1 * len(headers) and (ways := _ways([tag], labelled, spots[has])):
+        others: dict[str, list[Header]] = defaultdict(list)
+        for header, there in zip(headers, has, strict=True):
+            if not there:
+                words = " ".join(text(header, name) for name in _WORDS)
+                others[kind_of(words, text(header, "ImageType"))].append(header)
+        bare = others.pop("", [])
+        if len(labelled) < len(headers) / 2 or len(bare) > 0.1 * len(headers):
+            continue
+        if (bare or others) and (ways := _ways([tag], labelled, spots[has])):
             made = _divided(ways, labelled, root)
-            made.problems[:0] = [_without(bare, f"a phase in {tag.name}")]
+            made.stacks += [Stack(tuple(part), (tag,), kind) for kind, part in others.items()]
+            if bare:
+                made.problems[:0] = [_without(bare, f"a phase in {tag.name}")]
             return made
     return None
 

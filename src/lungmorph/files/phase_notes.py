@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import InputError
 from .breathing_ct import Phase
+from .dicom_header import number
 from .phase_order import Ordered, apart
 
 
@@ -23,6 +24,11 @@ def differences(phases: Sequence[Phase]) -> list[str]:
     if len({phase.grid.size[:2] for phase in phases}) > 1:
         sizes = ", ".join(f"{p.name} {p.grid.size[0]}x{p.grid.size[1]}" for p in phases)
         notes.append(f"phases differ in their matrix: {sizes}")
+    tilts = [number(header, "GantryDetectorTilt") or 0.0 for p in phases for header in p.headers]
+    if tilt := max(tilts, key=abs, default=0.0):
+        notes.append(
+            f"GantryDetectorTilt is {tilt:g} degrees, but slices are stacked along their normal: taken as resampled"
+        )
     if len({phase.frame_of_reference for phase in phases}) > 1:
         notes.append(
             "phases have different FrameOfReferenceUIDs; their positions are taken as of one"

@@ -100,6 +100,15 @@ def _percents(labels: Sequence[Label]) -> Ordered:
         notes.append(
             f"{' and '.join(sorted(sides))} in the names add nothing to their numbers: left out"
         )
+    if bins := [f"{label.value:g} to {label.upto:g} %" for label in labels if label.upto]:
+        notes.append(
+            f"the names are ranges ({bins[0]}, ...): each phase is called by its lower end"
+        )
+    if any(label.amplitude for label in labels):
+        notes.append(
+            "the names say amplitude: their numbers are taken as steps round the breath, 0 % the end of inhale, as those of"
+            " 4D-Lung are"
+        )
     return _by_percent([label.value for label in labels], notes)
 
 
@@ -146,6 +155,8 @@ def _are_sided(labels: Sequence[Label]) -> bool:
 def _are_amplitudes(labels: Sequence[Label]) -> bool:
     values = [label.value for label in labels]
     ends = 0 in values and 100 in values
+    if ends and any(label.amplitude for label in labels):
+        return True
     return _are_sided(labels) and (
         len(set(values)) < len(values) or ends or any(lb.twin for lb in labels)
     )

@@ -49,6 +49,7 @@ class PhaseSet:
         tag: where the labels were written.
         apart: what tells it from another set of the same day ("kernel B30f"), or empty.
         timed: whether an order of time that nobody has confirmed is all that makes them phases.
+        notes: what other tags say of the phases, where it is not the same.
     """
 
     stacks: list[Stack]
@@ -57,6 +58,7 @@ class PhaseSet:
     apart: str = ""
     refused: list[tuple[Label, str]] = field(default_factory=list)
     timed: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -127,7 +129,12 @@ def _said(
             )
             made.problems.append(str(error))
         else:
-            _make_set(made, part, best.name, apart, root)
+            notes = [
+                _otherwise(best, other, [(labels[i], found[i]) for i in at])
+                for other, found in ((FOLDER, _labels(FOLDER, stacks)), *_counts(rivals, read))
+                if other is not best
+            ]
+            _make_set(made, part, best.name, apart, root, [note for note in notes if note])
     return [stack for stack, label in zip(stacks, labels, strict=True) if label is None]
 
 
@@ -188,6 +195,33 @@ def _contradiction(
     return f"{best.name} and {other.name} that do not: {shown}"
 
 
+def _counts(
+    tags: Sequence[Tag], read: dict[str, list[Label | None]]
+) -> list[tuple[Tag, list[Label | None]]]:
+    return [(tag, read[tag.name]) for tag in tags if tag.strength == COUNTED]
+
+
+def _otherwise(best: Tag, other: Tag, pairs: Sequence[tuple[Label | None, Label | None]]) -> str:
+    """What to note of a weaker tag that names the phases otherwise, or begins to count at another one; or nothing."""
+    both = sorted(
+        ((a, b) for a, b in pairs if a is not None and b is not None),
+        key=lambda pair: _sort_key(pair[0]),
+    )
+    if len({str(b) for _, b in both}) < max(2, len(both) / 2) or any(a.side for a, _ in both):
+        return ""
+    if other.strength == COUNTED or any(
+        a.unit != "percent" or b.unit != "percent" for a, b in both
+    ):
+        values = [b.value for _, b in both]
+        differ = values != sorted(values)
+    else:
+        differ = any(not _same_percent(a, b) for a, b in both)
+    if not differ:
+        return ""
+    shown = ", ".join(f"{a} is {b}" for a, b in both[:3])
+    return f"{other.name} has it otherwise ({shown}, ...): {best.name} is gone by"
+
+
 def _same_percent(a: Label, b: Label) -> bool:
     apart = abs(a.value - b.value)
     return min(apart, abs(100 - apart)) <= SAME_PERCENT and (not b.side or a.side in ("", b.side))
@@ -245,11 +279,16 @@ _TELLING: dict[str, Callable[[Stack], Hashable]] = {
 
 
 def _make_set(
-    made: Sorted, part: list[tuple[Stack, Label]], tag: str, apart: str, root: Path
+    made: Sorted,
+    part: list[tuple[Stack, Label]],
+    tag: str,
+    apart: str,
+    root: Path,
+    notes: Sequence[str] = (),
 ) -> None:
     keys = keys_of([label for _, label in part])
     counts = Counter(keys)
-    whole = PhaseSet([], [], tag, apart)
+    whole = PhaseSet([], [], tag, apart, notes=list(notes))
     for (stack, label), key in zip(part, keys, strict=True):
         if counts[key] == 1:
             whole.stacks.append(stack)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 INHALE, EXHALE = "In", "Ex"
 
@@ -25,6 +25,8 @@ class Label:
         twin: the second name of a phase with two ("100%In/0%Ex"), as (value, side).
         unit: "percent", "index" (3 of ``total``), or "number" where only the whole set can tell.
         total: number of phases, where it is written.
+        amplitude: whether the text around it says that it is one, and no share of time.
+        upto: the upper end, where a range is written of which the value is the lower one ("0-10 %").
     """
 
     value: float
@@ -32,6 +34,8 @@ class Label:
     twin: tuple[float, str] | None = None
     unit: str = "percent"
     total: int | None = None
+    amplitude: bool = field(default=False, compare=False)
+    upto: float | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         if self.unit == "index":
@@ -40,12 +44,17 @@ class Label:
         return f"{self.value:.15g}{percent}" + (f" {self.side}" if self.side else "")
 
 
-_SIDE = r"(?P<side>in|ex)(?:h|sp|p|hale|halation|spiration|piration|spiratory|piratory)?(?![a-z])"
+_SIDE = (
+    r"(?:(?P<side>in|ex)(?:h|sp|p|hale|halation|s?pi|s?pir|s?piration|s?piratory|s?piratoire)?"
+    r"|(?P<german>ein|aus)atm(?:ung|en)?)(?![a-zäöüé])"
+)
 _PERCENT = re.compile(
     r"(?<![\d.,])(?P<value>\d{1,3}(?:[.,]\d+)?)\s*(?:%|pct(?![a-z])|percent)"
-    rf"(?:[\s_]*{_SIDE})?",
+    rf"(?:[\s_]*(?:{_SIDE}|(?P<short>ein|aus)(?![a-zäöü])))?",
     re.IGNORECASE,
 )
+_GERMAN = {"ein": "In", "aus": "Ex"}
+_AMPLITUDE = re.compile(r"(?<![a-z])amp(?:l|litud\w*)?(?![a-z])", re.IGNORECASE)
 _SIDED = re.compile(r"(?<![\d.,])(?P<value>\d{1,3})(?P<side>In|Ex|IN|EX)(?![A-Za-z])")
 _SIDE_FIRST = re.compile(rf"(?<![a-z]){_SIDE}[\s_:=-]*$", re.IGNORECASE)
 #: What a percentage belongs to that is none of the breath: GE blends, and the heart.
@@ -60,6 +69,12 @@ _AFTER = re.compile(
 _RANGE = re.compile(
     r"(?<![\d.,])(?:0|\d{1,3}\s*%)\s*(?:-|\u2013|to|bis)\s*\d{1,3}\s*%", re.IGNORECASE
 )
+#: A bin of a breath that is written as a range of percents.
+_BIN = re.compile(
+    r"(?<![\d.,])(?P<low>\d{1,3}(?:\.\d+)?)\s*%?\s*(?:-|\u2013|to|bis)\s*(?P<high>\d{1,3}(?:\.\d+)?)\s*%",
+    re.IGNORECASE,
+)
+_WIDEST_BIN = 25.0
 _CONTRAST = re.compile(r"(?<![a-z])contrast[\s_:=(\[-]*$", re.IGNORECASE)
 _MARKED = re.compile(
     r"(?<![a-z])(?:t\s*=|phase|ph|gated?|resp\w*|bin|breath\w*)[\s_,:=#-]*$", re.IGNORECASE
@@ -129,6 +144,8 @@ def labels_of(texts: Sequence[str]) -> list[Label | None]:
 
     None where a text names no phase, or more than one so that it cannot be told which is meant.
     """
+    if any(bins := _bins(texts)):
+        return bins
     found = [_twins([label for label, _ in _candidates(text)]) for text in texts]
     if not any(found):
         return _bare_numbers(texts)
@@ -144,6 +161,7 @@ def without_phase(text: str, blur: bool = False) -> str:
 
     ``blur`` makes all other numbers alike, for texts that count their series.
     """
+    text = _BIN.sub(lambda bin: "~" if _width(bin) <= _WIDEST_BIN else bin[0], text)
     for start, end in sorted((span for _, span in _candidates(text)), reverse=True):
         text = text[:start] + "~" + text[end:]
     if blur:
@@ -165,8 +183,9 @@ def _candidates(text: str) -> list[tuple[Label, tuple[int, int]]]:
         if _CONTRAST.search(before) and not is_4d:
             continue
         first = _SIDE_FIRST.search(before)
-        side = (match["side"] or (first["side"] if first else "")).capitalize()
-        found = Label(value, side), (first.start() if first else match.start(), match.end())
+        side = _side(match) or (_side(first) if first else "")
+        label = Label(value, side, amplitude=bool(_AMPLITUDE.search(text)))
+        found = label, (first.start() if first else match.start(), match.end())
         (marked if side or _MARKED.search(before) else plain).append(found)
     if marked or plain:
         return marked or plain
@@ -181,10 +200,36 @@ def _candidates(text: str) -> list[tuple[Label, tuple[int, int]]]:
     return [(Label(value, unit="number"), span) for value, span in numbers if value <= 100]
 
 
+def _side(found: re.Match[str]) -> str:
+    """ "In", "Ex" or nothing."""
+    parts = found.groupdict()
+    if parts["side"]:
+        return str(parts["side"]).capitalize()
+    german = parts["german"] or parts.get("short")
+    return _GERMAN[german.lower()] if german else ""
+
+
 def _blank(found: re.Match[str]) -> str:
     """Spaces of the same length, unless the first number belongs to something else ("ASIR 30%-50%")."""
     is_none = _BEFORE.search(found.string[: found.start()])
     return found[0] if is_none else " " * len(found[0])
+
+
+def _bins(texts: Sequence[str]) -> list[Label | None]:
+    """Ranges of one width that most of the texts have ("0-10 %", "10-20 %"), each by its lower end."""
+    found = [_BIN.search(text) for text in texts]
+    widths = Counter(width for bin in found if bin and 0 < (width := _width(bin)) <= _WIDEST_BIN)
+    width, count = widths.most_common(1)[0] if widths else (0.0, 0)
+    labels = [
+        Label(float(bin["low"]), upto=float(bin["high"])) if bin and _width(bin) == width else None
+        for bin in found
+    ]
+    several = len({label.value for label in labels if label}) >= 4
+    return labels if several and count >= len(texts) / 2 else [None] * len(texts)
+
+
+def _width(found: re.Match[str]) -> float:
+    return float(found["high"]) - float(found["low"])
 
 
 def _bare_numbers(texts: Sequence[str]) -> list[Label | None]:
@@ -210,7 +255,8 @@ def _twins(labels: list[Label]) -> list[Label]:
     """ "100%In/0%Ex" is one phase with two names."""
     if len(labels) == 2 and {label.side for label in labels} == {INHALE, EXHALE}:
         first, second = labels
-        return [Label(first.value, first.side, (second.value, second.side))]
+        twin = (second.value, second.side)
+        return [Label(first.value, first.side, twin, amplitude=first.amplitude)]
     return labels
 
 

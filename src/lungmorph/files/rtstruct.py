@@ -114,7 +114,7 @@ def read_structures(path: str | os.PathLike[str]) -> StructureSet:
             found="one that breaks off",
             do="export it again",
         ) from error
-    except (InvalidDicomError, OSError, EOFError, ValueError) as error:
+    except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, OverflowError) as error:
         raise InputError(
             path, expected="a readable structure set", found=f"{error}"[:120] or "a damaged file"
         ) from error
@@ -217,12 +217,14 @@ def _points(path: Path, drawn: Dataset) -> Float:
         parts = [value] if isinstance(value, str | float) else list(value or ())
     try:
         numbers = np.array(parts, dtype=np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError("not finite")
         return numbers.reshape(-1, 3)
     except ValueError as error:
         raise InputError(
             path,
             expected="contours of x, y, z in mm",
-            found=f"{len(parts)} values, not all numbers",
+            found=f"{len(parts)} values, not all finite numbers in threes",
         ) from error
 
 

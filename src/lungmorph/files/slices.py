@@ -32,13 +32,15 @@ def check_alike(folder: object, headers: Sequence[Header]) -> None:
     for header in headers:
         if int(header.get("SamplesPerPixel") or 1) != 1:
             raise InputError(
-                folder, expected="one value a pixel", found=f"{header.SamplesPerPixel} (colour)"
+                folder,
+                expected="one value a pixel",
+                found=f"{header.SamplesPerPixel} (colour) in {_name(header)}",
             )
         if int(header.get("NumberOfFrames") or 1) != 1:
             raise InputError(
                 folder,
                 expected="one slice a file",
-                found=f"a multi-frame file of {header.NumberOfFrames} frames",
+                found=f"a multi-frame file of {header.NumberOfFrames} frames, {_name(header)}",
                 do="convert it to NIfTI or to classic CT slices",
             )
         for tag, count in (
@@ -51,13 +53,39 @@ def check_alike(folder: object, headers: Sequence[Header]) -> None:
                 raise InputError(
                     folder,
                     expected=f"{tag} in every slice",
-                    found=f"none in {Path(header.filename).name}",
+                    found=f"none in {_name(header)}",
                 )
     if len(headers) < 2:
         raise InputError(folder, expected="a 3D series", found="one slice")
-    _one_of(folder, "matrix size", [(int(h.Columns), int(h.Rows)) for h in headers], 0)
-    _one_of(folder, "pixel spacing", [_numbers(h.PixelSpacing) for h in headers], 1e-4)
-    _one_of(folder, "orientation", [_numbers(h.ImageOrientationPatient) for h in headers], 1e-3)
+    names = [_name(header) for header in headers]
+    sizes = [(float(h.Columns), float(h.Rows)) for h in headers]
+    _one_of(folder, "matrix size", sizes, names, 0)
+    _one_of(folder, "pixel spacing", [_numbers(h.PixelSpacing) for h in headers], names, 1e-4)
+    cosines = [_numbers(h.ImageOrientationPatient) for h in headers]
+    _one_of(folder, "orientation", cosines, names, 1e-3)
+    for tag in ("RescaleSlope", "RescaleIntercept"):
+        _check_rescale(folder, tag, [header.get(tag) for header in headers], names)
+
+
+def _check_rescale(
+    folder: object, tag: str, values: Sequence[object], names: Sequence[str]
+) -> None:
+    """Without it, the voxels of one slice would be off by a thousand HU among the others."""
+    bare = [
+        name
+        for name, value in zip(names, values, strict=True)
+        if value is None or value in ("", ())
+    ]
+    if 0 < len(bare) < len(values):
+        raise InputError(
+            folder,
+            expected=f"{tag} in every slice",
+            found=f"none in {_shown(bare)}",
+            do="export the series again",
+        )
+    flat = [n for n, value in zip(names, values, strict=True) if value is not None and value == 0]
+    if tag == "RescaleSlope" and flat:
+        raise InputError(folder, expected=f"a {tag} that is not 0", found=f"0 in {_shown(flat)}")
 
 
 def stack_geometry(folder: str | Path, headers: Sequence[Header]) -> tuple[list[int], Grid]:
@@ -97,7 +125,7 @@ def stack_geometry(folder: str | Path, headers: Sequence[Header]) -> tuple[list[
 def _even_steps(folder: object, along: Float, files: Sequence[str]) -> tuple[float, float]:
     """Where the first slice lies along the normal, and the distance from slice to slice."""
     steps = np.diff(along)
-    _check_doubled(folder, along, steps)
+    _check_doubled(folder, along, steps, files)
     usual = float(np.median(steps))
     wide = np.flatnonzero(steps > 1.5 * usual)
     if len(wide) > 2 and wide[-1] - wide[0] == len(wide) - 1 and np.ptp(steps[wide]) < 0.1 * usual:
@@ -135,15 +163,18 @@ def _even_steps(folder: object, along: Float, files: Sequence[str]) -> tuple[flo
     return float(start), float(step)
 
 
-def _check_doubled(folder: object, along: Float, steps: Float) -> None:
+def _check_doubled(folder: object, along: Float, steps: Float, files: Sequence[str]) -> None:
     doubled = steps < 1e-3
     if doubled.any():
         where = along[1:][doubled][0]
-        count = int((np.abs(along - where) < 1e-3).sum())
+        there = np.flatnonzero(np.abs(along - where) < 1e-3)
+        names = _shown([files[int(i)] for i in there if files[int(i)]])
         raise InputError(
             folder,
             expected="one slice at every position",
-            found=f"{count} at {where:.2f} mm along the normal, {int(doubled.sum())} doubled in all",
+            found=f"{len(there)} at {where:.2f} mm along the normal"
+            + (f" ({names})" if names else "")
+            + f", {int(doubled.sum())} doubled in all",
             do="4D CT phases or two exports in one series: keep one of them in the folder",
         )
 
@@ -176,16 +207,41 @@ def _check_tilt(folder: object, positions: Float, along: Float, normal: Float) -
     return mean
 
 
-def _one_of(folder: object, what: str, values: list[tuple[float, ...]], tolerance: float) -> None:
-    spread = np.abs(np.asarray(values) - np.asarray(values[0])).max(axis=1)
-    other = np.flatnonzero(spread > tolerance)
+def _one_of(
+    folder: object,
+    what: str,
+    values: Sequence[tuple[float, ...]],
+    names: Sequence[str],
+    tolerance: float,
+) -> None:
+    table = np.asarray(values)
+    _, kinds, counts = np.unique(
+        np.round(table, 3), axis=0, return_inverse=True, return_counts=True
+    )
+    most = values[int(np.argmax(counts[kinds.ravel()]))]
+    other = np.flatnonzero(np.abs(table - most).max(axis=1) > tolerance)
     if len(other):
+        first = int(other[0])
         raise InputError(
             folder,
             expected=f"one {what} in a series",
-            found=f"{values[0]} and {values[other[0]]} ({len(other)} slices differ)",
+            found=f"{_plain(most)}, and {_plain(values[first])} in {_shown([names[int(i)] for i in other])}",
             do="keep only the slices of one acquisition in the folder",
         )
+
+
+def _plain(values: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{value:g}" for value in values) + ")"
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - 3} more slices" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _name(header: Header) -> str:
+    return Path(header.filename).name
 
 
 def _numbers(values: Sequence[object]) -> tuple[float, ...]:
