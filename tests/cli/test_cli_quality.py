@@ -90,9 +90,14 @@ def test_the_truth_passes_all_but_a_doubt_once_there_is_a_way_back(
 def test_a_shift_of_another_tool_fails_and_says_why(
     files: Path, small_pair: SimulatedPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Written by SimpleITK as another program would: the patient's points move 60 mm to the back."""
-    sitk.WriteTransform(sitk.TranslationTransform(3, (0.0, 60.0, 0.0)), str(tmp_path / "other.tfm"))
-    arguments = given(files, tmp_path / "other.tfm")
+    """Two files written by SimpleITK as another program would: 60 mm to the back, then all a tenth wider to the back."""
+    first, second = tmp_path / "first.tfm", tmp_path / "second.mat"
+    sitk.WriteTransform(sitk.TranslationTransform(3, (0.0, 60.0, 0.0)), str(first))
+    wide = sitk.AffineTransform(3)
+    wide.Scale((1.0, 1.1, 1.0))
+    sitk.WriteTransform(wide, str(second))
+    arguments = given(files, first)
+    arguments.insert(4, second)
     assert (
         call(*arguments, "--landmarks", files / "landmarks.csv", "--json", "-o", tmp_path / "out")
         == 0
@@ -101,7 +106,9 @@ def test_a_shift_of_another_tool_fails_and_says_why(
     assert found["verdict"] == "fail"
     assert found["why"][0].startswith("Landmark error, mean:")
     fixed, moving = small_pair.fixed_landmarks.points, small_pair.moving_landmarks.points
-    error = np.linalg.norm(fixed + np.array([0, 60, 0]) - moving, axis=1).mean()
+    wrong = (fixed + np.array([0, 60, 0])) * np.array([1, 1.1, 1])
+    error = np.linalg.norm(wrong - moving, axis=1).mean()
+    assert found["judged"]["transform"] == f"{first}, then {second}"
     assert found["figures"]["landmarks"]["after"]["continuous"]["mean"] == pytest.approx(
         error, abs=1e-3
     )
@@ -132,6 +139,14 @@ def test_report_anew_and_of_many(
     (result / "transform.h5").unlink()
     assert call("report", result) == 2
     assert "run `lungmorph quality` again" in capsys.readouterr().err
+    write_transform(Affine.identity(), result / "transform.h5")
+    (result / "metrics.json").unlink()
+    assert call("report", result) == 2
+    assert "found no such file; pass --fixed FILE and --moving FILE" in capsys.readouterr().err
+    (result / "metrics.json").write_text(json.dumps({"settings": {"moving": None}}))
+    assert call("report", result) == 2
+    assert "found no name of it" in capsys.readouterr().err
+    (result / "transform.h5").unlink()
     assert not (result / "index.html").exists()
 
 
@@ -142,6 +157,7 @@ def test_report_anew_and_of_many(
         (("truth.nii.gz", "--tolerances", "mine.yaml"), "mine.yaml: expected the checks"),
         (("truth.nii.gz", "--landmarks", "none.csv"), "none.csv"),
         (("fixed.nii.gz",), "fixed.nii.gz"),
+        (("truth.nii.gz", "--fixed-mask", "fixed.nii.gz"), "expected a mask, 0 outside"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

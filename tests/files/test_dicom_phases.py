@@ -283,8 +283,8 @@ def test_an_average_in_the_series_of_the_phases_is_left_out(tmp_path):
 
 def test_an_average_that_only_its_comment_names_is_left_out(tmp_path):
     """In one series with the phases; its slices are more than a tenth of them."""
-    comments = {p: f"{p}%" for p in FIVE} | {500: "AVG"}
-    scanners.philips(tmp_path, lambda p, k: {"ImageComments": comments[p]}, comments)
+    comments = {p: f"{p}%" for p in FIVE} | {500: "AVG"}  # as many slices as a phase
+    scanners.philips(tmp_path, lambda p, k: {"ImageComments": comments[p]}, tuple(comments))
     ct = one(tmp_path)
     check_content(ct, FIVE)
     assert "average" in ct.notes[-1]

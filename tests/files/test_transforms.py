@@ -267,6 +267,14 @@ def whole_numbers(path: Path) -> Path:
     return path
 
 
+def in_ras(path: Path) -> Path:
+    """An NRRD that says RAS: ITK turns its frame, and not its vectors."""
+    raw = path.read_bytes()
+    assert b"space: left-posterior-superior" in raw
+    path.write_bytes(raw.replace(b"left-posterior-superior", b"right-anterior-superior"))
+    return path
+
+
 def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
     vectors = np.zeros((4, 5, 6, 3), np.float32)
     holed = vectors.copy()
@@ -307,6 +315,10 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
             saved(folder / "t.nrrd", sitk.GetImageFromArray(vectors[..., :2], **as_vectors)),
             "2 components",
         ),
+        "ras": (
+            in_ras(saved(folder / "ras.nrrd", sitk.GetImageFromArray(vectors, **as_vectors))),
+            "right-anterior",
+        ),
         "nan": (saved(folder / "n.mha", sitk.GetImageFromArray(holed, **as_vectors)), "NaN"),
         "nan nifti": (
             saved(folder / "n.nii.gz", sitk.GetImageFromArray(holed, **as_vectors)),
@@ -329,7 +341,19 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
 
 
 NAMES = [
-    *("missing", "suffix", "cut h5", "cut tfm", "elastix", "2d", "scalar", "rgb", "two", "nan"),
+    *(
+        "missing",
+        "suffix",
+        "cut h5",
+        "cut tfm",
+        "elastix",
+        "2d",
+        "scalar",
+        "rgb",
+        "ras",
+        "two",
+        "nan",
+    ),
     *("plastimatch", "matrix", "foreign", "folder", "whole numbers"),
     *("nan nifti", "nan field", "left-handed", "niftyreg", "fsl", "singular"),
 ]

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from lungmorph.quality import assess, lung_regions
 from lungmorph.quality.error_network import OFFSET_MM
 from lungmorph.quality.predict import PredictedError
-from lungmorph.space import DisplacementField, Grid, Volume
+from lungmorph.space import Affine, DisplacementField, Grid, Volume
 
 TURN = Rotation.from_euler("xyz", [9, -7, 200], degrees=True).as_matrix()
 #: Oblique and anisotropic, stored so that the first axis runs to the patient's right.
@@ -46,6 +47,18 @@ def test_regions_are_sides_and_thirds_of_the_patient():
 def test_one_lung_is_not_given_a_side():
     left, _ = two_lungs()
     assert {n.split()[0] for n in lung_regions(Volume(torch.from_numpy(left), GRID))} == {"lung"}
+
+
+def test_lungs_in_pieces_have_their_sides():
+    left, right = two_lungs()
+    z = (world() - GRID.center)[..., 2]
+    band = np.abs(z - 10) < 14  # a fissure, or a dense part across a lung
+    alone = lung_regions(Volume(torch.from_numpy(left & ~band), GRID))
+    assert {name.split()[0] for name in alone} == {"lung"}
+    both = lung_regions(Volume(torch.from_numpy((left | right) & ~band), GRID))
+    assert {name.split()[0] for name in both} == {"left", "right"}
+    for name, part in both.items():
+        assert not (part & (right if name.startswith("left") else left)).any()
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +141,15 @@ def test_what_was_judged_is_kept(stretched):
     volumes, masks, transform, _ = stretched
     found = assess(*volumes, *masks, transform, judged={"fixed": "a.nii.gz"})
     assert found.as_dict()["judged"] == {"fixed": "a.nii.gz"}
+
+
+def test_a_mirrored_one_is_judged_in_numbers(stretched):
+    volumes, masks, _, _ = stretched
+    mirrored = Affine.from_parts(np.diag([-1.0, 1.0, 1.0]), [2 * GRID.center[0], 0, 0])
+    found = assess(*volumes, *masks, mirrored)
+    assert found.verdict.verdict == "fail"
+    assert all(row["voxels"] > 0 for row in found.regions.values())
+    json.dumps(found.as_dict(), allow_nan=False)
 
 
 def test_a_fold_is_found_in_its_region(stretched):

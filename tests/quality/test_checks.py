@@ -118,6 +118,16 @@ def test_every_tolerance_names_its_source():
         (lambda t: t["dice"].update({"pass": 0.7}), "review lies on the good side of pass"),
         (lambda t: t["surface_mm"].update(review=1.0), "review lies on the good side of pass"),
         (lambda t: t["dice"].update(colour="red"), "dice.colour"),
+        (lambda t: t["dice"].update({"pass": 90}), "dice.pass up to 1"),
+        (lambda t: t["dice"].update({"at_least": False, "review": None}), "dice.at_least: true"),
+        (lambda t: t["dice"].update(required=False), "dice.required: true"),
+        (lambda t: t["dice"].update(title=""), "dice.title"),
+        (lambda t: t["surface_mm"].update({"pass": float("nan")}), "surface_mm.pass"),
+        (lambda t: t["surface_mm"].update(review=float("inf")), "surface_mm.review"),
+        (lambda t: t["surface_mm"].update({"pass": True}), "surface_mm.pass"),
+        (lambda t: t["surface_mm"].update({"pass": -1.0}), "surface_mm.pass"),
+        (lambda t: t["surface_mm"].update(voxel_up_to=50.0), "voxel_up_to lies above review"),
+        (lambda t: t["surface_mm"].update(voxel_up_to=0.1), "voxel_up_to lies below pass"),
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path: Path, change, said):
@@ -132,6 +142,13 @@ def test_a_bad_file_is_one_line(tmp_path: Path, change, said):
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_said_twice_is_refused(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("dice: {}\ndice: {}\n")
+    with pytest.raises(InputError, match="dice is there twice"):
+        load_tolerances(path)
 
 
 def test_no_file():

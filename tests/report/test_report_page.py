@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -398,6 +399,30 @@ def test_what_is_damaged_or_not_judged_has_its_row(report: Report, tmp_path: Pat
     # by how much they need a person
     assert text.count('fail" data-value="0"') == 1
     assert text.count('not-computed" data-value="1"') == 3
+
+
+def test_what_is_no_number_is_no_figure_of_the_index(report: Report, tmp_path: Path) -> None:
+    found = report.assessment.as_dict()
+    for name, value in (("a", float("nan")), ("b", 10**400), (os.fsdecode(b"c\xe4"), 1.5)):
+        found["predicted"]["mean_mm"] = value
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "quality.json").write_text(json.dumps(found))
+        (tmp_path / name / "report.html").touch()
+    text = write_index(tmp_path).read_text()
+    assert "3 results" in text
+    assert 'data-value="1.5"' in text
+    assert 'data-value="nan"' not in text
+    assert 'href="c%E4/report.html"' in text
+
+
+def test_a_way_back_that_knows_no_place_has_no_figure(report: Report) -> None:
+    """As where the scans do not overlap, or a field does not cover the lung."""
+    nowhere = {"mean": None, "sd": None, "p95": None, "max": None, "counted_percent": 0.0}
+    figures = {**report.assessment.figures, "inverse_consistency_mm": nowhere}
+    figures["folding"] = {**figures["folding"], "min": None, "max": None}
+    text = render(replace(report, assessment=replace(report.assessment, figures=figures)))
+    assert "there and back" not in text
+    assert "Jacobian ? to ?" in text
 
 
 def test_index_of_nothing(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def stdout() -> Console:
 
 def print_json(value: Any) -> None:
     """A result for machines: JSON alone, without colours or folding of lines."""
-    print(json.dumps(value, indent=2))
+    print(json.dumps(value, indent=2, allow_nan=False))
 
 
 def print_verdict(verdict: Verdict) -> None:

@@ -20,10 +20,11 @@ def quality(
     fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="CT that stayed.")],
     moving: Annotated[Path, typer.Argument(metavar="MOVING", help="CT that was warped onto it.")],
     transform: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="TRANSFORM",
-            help="ITK transform, displacement image (LPS mm) or DICOM registration of any tool, fixed to moving points.",
+            metavar="TRANSFORM...",
+            help="ITK transform, displacement image (LPS mm) or DICOM registration of any tool, fixed to moving points. Of "
+            "several a point goes through the first one first, as in antsApplyTransforms: 1Warp.nii.gz 0GenericAffine.mat.",
         ),
     ],
     output: Annotated[
@@ -58,10 +59,12 @@ def quality(
     from ..files import output_folder, read_landmark_pairs, read_mask, read_transform
     from ..quality import load_tolerances
     from ..report.of_transform import write_quality_of
+    from ..space import Composite
 
     make_sure_of(output, overwrite)
     limits = load_tolerances(tolerances)
-    mapping = read_transform(transform)
+    parts = [read_transform(file) for file in transform]
+    mapping = parts[0] if len(parts) == 1 else Composite(parts)
     with progress_bar(not as_json) as progress:
         if progress:
             progress("read", 0.1)
@@ -77,7 +80,7 @@ def quality(
                 *images,
                 mapping,
                 names=(str(fixed), str(moving)),
-                transform_name=str(transform),
+                transform_name=", then ".join(map(str, transform)),
                 fixed_mask=fixed_lungs,
                 moving_mask=moving_lungs,
                 landmarks=read_landmark_pairs(landmarks) if landmarks else None,

@@ -56,14 +56,18 @@ def report(
     from ..registration.result import FIXED_LUNGS, LANDMARKS, MOVING_LUNGS
     from ..report.of_transform import write_quality_of
 
-    settings = _settings(result / METRICS)
+    both = fixed is not None and moving is not None
+    settings = {} if both and not (result / METRICS).is_file() else _settings(result / METRICS)
     images = [
         _scan(result, side, given, settings)
         for side, given in (("fixed", fixed), ("moving", moving))
     ]
     kept = result / LANDMARKS
     pairs = landmarks or (kept if kept.is_file() else None)
-    fixed_lungs, moving_lungs = (_lungs(result / name) for name in (FIXED_LUNGS, MOVING_LUNGS))
+    fixed_lungs, moving_lungs = (
+        _lungs(result / name, image)
+        for name, (image, _) in zip((FIXED_LUNGS, MOVING_LUNGS), images, strict=True)
+    )
     mapping, limits = read_transform(result / TRANSFORM), load_tolerances(tolerances)
     with progress_bar(True) as progress:
         found = write_quality_of(
@@ -109,28 +113,37 @@ def _settings(path: Path) -> dict[str, Any]:
         settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
         return dict(settings)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(path, expected="what LungMorph wrote", found=repr(error)) from None
+        missing = isinstance(error, FileNotFoundError)
+        raise InputError(
+            path,
+            expected="the settings that LungMorph wrote",
+            found="no such file" if missing else "none that can be read",
+            do="pass --fixed FILE and --moving FILE" if missing else "register again",
+        ) from None
 
 
-def _lungs(path: Path) -> Volume | None:
-    """The mask that the registration used; None if an older version did not keep it."""
+def _lungs(path: Path, image: Volume) -> Volume | None:
+    """The mask that the registration used, on a grid of its own; None if an older version did not keep it."""
     if not path.is_file():
         return None
     from ..files import read_mask
 
-    return read_mask(path)
+    mask = read_mask(path)
+    if not bool(mask.resample(image.grid).data.any()):
+        raise InputError(path, expected="lungs within their scan", found="none of it there")
+    return mask
 
 
 def _scan(result: Path, side: str, given: Path | None, settings: dict[str, Any]) -> tuple[Any, str]:
     """The scan that was registered, and its name."""
-    name = str(settings.get(side, ""))
+    name = str(settings.get(side) or "")
     path, _, phase = name.partition(PHASE)
     path, _, series = path.partition(SERIES)
-    if given is None and not Path(path).exists():
+    if given is None and not (path and Path(path).exists()):
         raise InputError(
             result,
             expected=f"the {side} scan where it was",
-            found=f"nothing at {path!r}",
+            found=f"nothing at {path!r}" if path else "no name of it",
             do=f"pass --{side} FILE, or start from the same folder as then",
         )
     return scan(given or Path(path), series or None, phase or None), str(given or name)

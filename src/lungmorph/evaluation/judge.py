@@ -91,7 +91,7 @@ def judge(
         "inverse_consistency_mm": _consistency(transform, backward, points),
         "displacement_mm": {"mean": float(lengths.double().mean()), "max": float(lengths.max())},
     }
-    cleaned: dict[str, Any] = _numbers_only(found)
+    cleaned: dict[str, Any] = numbers_only(found)
     return cleaned
 
 
@@ -200,10 +200,10 @@ def _around(mask: Tensor, margin: int) -> Box:
     return ends[0], ends[1], ends[2]
 
 
-def _numbers_only(value: Any) -> Any:
+def numbers_only(value: Any) -> Any:
     """JSON has no NaN: what does not exist is None."""
     if isinstance(value, dict):
-        return {key: _numbers_only(part) for key, part in value.items()}
+        return {key: numbers_only(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_numbers_only(part) for part in value]
+        return [numbers_only(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

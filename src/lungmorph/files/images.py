@@ -71,6 +71,13 @@ def read_mask(path: PathLike, like: Volume | Grid | None = None) -> Volume:
     image = read_image(path)
     grid = like.grid if isinstance(like, Volume) else like or image.grid
     check_mask_grid(path, image.grid, grid)
+    lowest = float(image.data.min())
+    if lowest < 0:
+        raise InputError(
+            path,
+            expected="a mask, 0 outside and above 0 inside",
+            found=f"values down to {lowest:g}: a CT?",
+        )
     mask = image.data > 0
     if not bool(mask.any()):
         raise InputError(path, expected="a mask", found="no voxel above 0")

@@ -24,6 +24,7 @@ from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
 from .itk_write import replacing_by_itk
 from .nifti_header import DISPLACEMENT_INTENT, FSL_INTENTS, read_nifti_header
+from .nrrd_header import check_nrrd_vectors
 from .quiet import itk_name, itk_reason, quiet_itk
 from .replace import file_suffix
 from .transform_text import check_whole_text, foreign_text
@@ -47,7 +48,8 @@ def read_transform(path: PathLike) -> Transform:
 
     Raises:
         InputError: missing, damaged or unknown file; a 2D transform; a scalar image; displacements
-            that are not finite; a field of FSL or NiftyReg, which has another meaning.
+            that are not finite; a field of FSL or NiftyReg, which has another meaning; vectors of an NRRD in another
+            space than LPS.
     """
     path = Path(path)
     if not path.is_file():
@@ -195,6 +197,8 @@ def _read_displacement_image(path: Path) -> DisplacementField:
                 found=f"four axes, {'x'.join(str(n) for n in header.shape)}",
                 do="write it with five axes, or its vectors in LPS with the intent 0",
             )
+    if file_suffix(path) in (".nrrd", ".nhdr"):
+        check_nrrd_vectors(path)
     return _field(read_itk_image(path, squeeze=_with_vectors), path)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..evaluation.judge import judge
+from ..evaluation.judge import judge, numbers_only
 from ..measures import folding, lung_extent
 from ..space import AIR_HU, Affine, Grid, Landmarks, Transform, Volume
 from .checks import FAIL, Verdict, check_all
@@ -52,14 +52,17 @@ class Assessment:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: what ``quality.json`` holds."""
-        return {
-            **self.verdict.as_dict(),
-            "judged": dict(self.judged),
-            "figures": self.figures,
-            "predicted": self.predicted.summary if self.predicted else None,
-            "regions": self.regions,
-            "ventilation": {name: row.as_dict() for name, row in self.ventilation.items()},
-        }
+        found: dict[str, Any] = numbers_only(
+            {
+                **self.verdict.as_dict(),
+                "judged": dict(self.judged),
+                "figures": self.figures,
+                "predicted": self.predicted.summary if self.predicted else None,
+                "regions": self.regions,
+                "ventilation": {name: row.as_dict() for name, row in self.ventilation.items()},
+            }
+        )
+        return found
 
 
 def assess(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from ..errors import InputError
 
@@ -17,18 +17,22 @@ NAMES = (
 )  # fmt: skip
 
 
+#: A limit: a number, no truth value and no NaN.
+Limit = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+
+
 class Tolerance(BaseModel):
     """Of one check. See the head of ``tolerances.yaml`` for the keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    title: str
+    title: str = Field(min_length=1)
     unit: str
-    passing: float = Field(alias="pass")
-    review: float | None
-    voxel_up_to: float | None = None
-    at_least: bool = False
-    required: bool = False
+    passing: Limit = Field(alias="pass")
+    review: Limit | None
+    voxel_up_to: Limit | None = None
+    at_least: StrictBool = False
+    required: StrictBool = False
     source: str
 
     @model_validator(mode="after")
@@ -36,6 +40,11 @@ class Tolerance(BaseModel):
         sign = -1.0 if self.at_least else 1.0
         if self.review is not None and sign * self.review < sign * self.passing:
             raise ValueError("review lies on the good side of pass")
+        if self.voxel_up_to is not None:
+            if self.voxel_up_to < self.passing:
+                raise ValueError("voxel_up_to lies below pass")
+            if self.review is not None and self.voxel_up_to > self.review:
+                raise ValueError("voxel_up_to lies above review")
         return self
 
     def limit(self, voxel_mm: float) -> float:
@@ -61,9 +70,10 @@ def load_tolerances(path: str | Path | None = None) -> dict[str, Tolerance]:
     Raises:
         InputError: the file is no YAML, lacks a check, has one that is not known, or a number in the wrong place.
     """
-    where: Any = Path(path) if path else resources.files(__package__) / "tolerances.yaml"
+    own = resources.files(__package__) / "tolerances.yaml"
+    where: Any = Path(path) if path else own
     try:
-        found = yaml.safe_load(where.read_text(encoding="utf-8"))
+        found = yaml.load(where.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(where, expected="a YAML file of tolerances", found=str(error)) from None
     names = set(found) if isinstance(found, dict) else set()
@@ -83,4 +93,39 @@ def load_tolerances(path: str | Path | None = None) -> dict[str, Tolerance]:
             first = error.errors()[0]
             at = ".".join([name, *map(str, first["loc"])])
             raise InputError(where, expected=f"{at} to be valid", found=first["msg"]) from None
+    if path:
+        _check_meaning(where, out, load_tolerances())
     return out
+
+
+def _check_meaning(where: Path, given: dict[str, Tolerance], own: dict[str, Tolerance]) -> None:
+    """Limits may be set; which side of one is good, and what has to be known, may not."""
+    for name, tolerance in given.items():
+        if tolerance.at_least != own[name].at_least:
+            raise InputError(
+                where,
+                expected=f"{name}.at_least: {str(own[name].at_least).lower()}",
+                found=str(tolerance.at_least).lower(),
+            )
+        if own[name].required and not tolerance.required:
+            raise InputError(
+                where,
+                expected=f"{name}.required: true",
+                found="false",
+                do="nothing passes that could not be computed",
+            )
+    if given["dice"].passing > 1:
+        raise InputError(where, expected="dice.pass up to 1", found=f"{given['dice'].passing:g}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which nothing is said twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for n, key in enumerate(keys) if key in keys[:n]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{twice} is there twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)

@@ -98,6 +98,8 @@ def _best_shifts(
 ) -> list[Array]:
     f_ct, f_seen, f_lung, f_grid = _coarse(fixed, fixed_lungs)
     m_ct, m_seen, m_lung, m_grid = _coarse(moving, moving_lungs)
+    if not (f_lung.sum() > 0 and m_lung.sum() > 0):  # masks that lie beside their scans
+        return []
     shape = [fft.next_fast_len(a + b - 1) for a, b in zip(f_ct.shape, m_ct.shape, strict=True)]
 
     def correlate(a: Array, b: Array) -> Array:

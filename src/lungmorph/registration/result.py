@@ -190,7 +190,7 @@ class Registration:
 
 
 def _write_json(found: dict[str, Any], folder: Path) -> None:
-    (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
+    (folder / "metrics.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
 
 
 def _liters(mask: Volume) -> float:

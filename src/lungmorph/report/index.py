@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -59,7 +61,8 @@ def write_index(folder: str | Path) -> Path:
     )
     path = folder / "index.html"
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        # names of folders need not be UTF-8
+        part.write_text(text, encoding="utf-8", errors="replace")
     return path
 
 
@@ -69,7 +72,7 @@ def _row(folder: Path, result: Path) -> dict[str, Any]:
     page = (result / PAGE).relative_to(folder).as_posix() if (result / PAGE).is_file() else ""
     return {
         "name": name,
-        "page": quote(page),
+        "page": quote(os.fsencode(page)),
         "verdict": verdict,
         "rank": _rank(verdict),
         "why": " ".join(why),
@@ -100,6 +103,10 @@ def _cell(found: Any, keys: tuple[str, ...]) -> dict[str, str]:
     value = found
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(value, (int, float)):
+    try:
+        number = float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        number = math.nan
+    if not math.isfinite(number):
         return {"value": "", "text": ""}
-    return {"value": repr(float(value)), "text": f"{value:.3g}"}
+    return {"value": repr(number), "text": f"{number:.3g}"}

@@ -119,7 +119,9 @@ def write_assessment(found: Assessment, grid: Grid, folder: Path) -> None:
 
     side_by_side(write, images)
     with replacing(folder / "quality.json") as part:
-        part.write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
+        part.write_text(
+            json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def report_of(result: Registration, found: Assessment) -> Report:

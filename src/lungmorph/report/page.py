@@ -38,7 +38,8 @@ def write_report(report: Report, path: str | Path) -> Path:
     """Write the page, whole or not at all."""
     text = render(report)
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        # names of files need not be UTF-8
+        part.write_text(text, encoding="utf-8", errors="replace")
     return Path(path)
 
 

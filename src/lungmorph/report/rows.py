@@ -38,14 +38,20 @@ def cards(report: Report) -> list[tuple[str, str, str]]:
     if overlap["surface_mean_mm"] is not None:
         note = f"95 % within {overlap['surface_p95_mm']:.1f} mm"
         made.append(("lung surfaces apart", f"{overlap['surface_mean_mm']:.2f} mm", note))
-    least = f"Jacobian {folding['min']:.2f} to {folding['max']:.2f}"
+    least = f"Jacobian {_number(folding['min'])} to {_number(folding['max'])}"
     made.append(("folded", f"{folding['percent']:.3g} %", least))
-    if consistency := figures["inverse_consistency_mm"]:
+    consistency = figures["inverse_consistency_mm"]
+    if consistency and consistency["mean"] is not None:
         note = f"95 % within {consistency['p95']:.2f} mm"
         made.append(("there and back", f"{consistency['mean']:.2f} mm", note))
     length = figures["displacement_mm"]
     made.append(("displacement", f"{length['mean']:.1f} mm", f"at most {length['max']:.1f} mm"))
     return made
+
+
+def _number(value: float | None) -> str:
+    """A figure that may not exist, where displacements are beyond all measure."""
+    return "?" if value is None else f"{value:.2f}"
 
 
 def _places_card(places: Sequence[Place], undecided: str) -> tuple[str, str, str]:
