@@ -92,7 +92,10 @@ def test_pair_of_these_tests_is_a_pair() -> None:
 
 def test_moved_by_two_affines() -> None:
     given = pair()
+    given["stretch"] = torch.tensor(1.3)
     found = moved(given, turned(14, 0.1, (0.5, -0.7, 1)), turned(-9, 0.04, (-1, 0.4, 0.3)))
+    # T' = B^-1 T A, and T = det(T') det(B) / det(A)
+    assert float(found["stretch"]) == pytest.approx(1.3 * (1.04 / 1.1) ** 3, rel=1e-5)
     assert not torch.allclose(found["fixed"], given["fixed"], atol=20)
     check(found)
 
@@ -103,6 +106,7 @@ def test_mirrored(axis: int) -> None:
     found = flipped(given, axis)
     assert torch.equal(found["fixed"], given["fixed"].flip(4 - axis))
     check(found)
+    assert flipped({**given, "stretch": torch.tensor(1.3)}, axis)["stretch"] == 1.3
     for name, value in flipped(found, axis).items():
         assert torch.allclose(value.float(), given[name].float()), name
 

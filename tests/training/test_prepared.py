@@ -193,6 +193,14 @@ def test_patients_are_in_one_part_of_all_sources(table: Path, tmp_path: Path) ->
     ):  # fmt: skip
         with pytest.raises(InputError, match=f"different patients, found (case )?{told}"):
             planned(tmp_path, *sources, judge=judge)
+    # a motion is known by its points, in whichever file they are
+    motion = tmp_path / "motion.csv"
+    motion.write_bytes((table / "p1v0.csv").read_bytes())
+    moved = {"kind": "simulated", "motions": [motion]}
+    for sources in ((cases(table, **split("p1")), moved), (moved, cases(table, **split("p1")))):
+        with pytest.raises(InputError, match="the motion of case p1v0 in validation and in train"):
+            planned(tmp_path, *sources)
+    planned(tmp_path, cases(table, **split("p2")), moved)
     twice = planned(tmp_path, cases(table, **split("p0")), cases(rows, share=0.5, **split("p0")))
     assert len(twice.train) == 2
     # nothing is learned from what is there to be validated on
@@ -200,6 +208,16 @@ def test_patients_are_in_one_part_of_all_sources(table: Path, tmp_path: Path) ->
     found = planned(tmp_path, only_looked_at, {"kind": "simulated"})
     assert found.train == ((),)
     assert len(found.validation) == 8
+
+
+def test_datasets_of_one_kind_are_judged_apart(table: Path, tmp_path: Path) -> None:
+    other = write_table(tmp_path / "other", patients=2)
+    sources = [
+        {"kind": "cases", "path": path, "split": {"test": ["p0"]}} for path in (table, other)
+    ]
+    found = planned(tmp_path, *sources, judge=({"path": write_table(tmp_path / "third", 1)},))
+    assert len({group.name for group in found.judged}) == 3
+    assert "(other)" in found.judged[1].name
 
 
 def test_loss_of_what_no_pair_knows_is_refused(table: Path, tmp_path: Path) -> None:
@@ -244,3 +262,9 @@ def test_case_without_a_partner_is_named(table: Path, tmp_path: Path) -> None:
     assert "leave_out" in str(caught.value)
     found = planned(tmp_path, {"kind": "cases", "path": copy, "leave_out": ["p1v0"]})
     assert {p.case.id for p in found.train[0]} == {"p0v0"}
+    # a folder of a patient with one scan
+    for name in ("a/fixed.mha", "a/moving.mha", "b/moving.mha"):
+        (tmp_path / "folders" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folders" / name).write_bytes((table / "p0v0_fixed.mha").read_bytes())
+    with pytest.raises(InputError, match=r"case b .*expected two scans, found .*moving\.mha"):
+        planned(tmp_path, {"kind": "cases", "path": tmp_path / "folders"})

@@ -84,7 +84,12 @@ def test_options_that_cannot_be_are_refused() -> None:
         ({"collapse": float("nan")}, "from 0 to 1"),
     ):
         with pytest.raises(InputError, match=told):
-            check(Simulated(options=options))
+            check(Simulated(options=options), 4.0, 8)
+    with pytest.raises(InputError, match="at least 128 voxels of 4 mm a side for these levels"):
+        check(Simulated(), 4.0, 128)
+    with pytest.raises(InputError, match=r"at most 12 mm for simulated pairs, found 32 mm"):
+        check(Simulated(), 32.0, 2)
+    check(Simulated(), 8.0, 16)
 
 
 def test_file_on_both_sides_is_refused() -> None:

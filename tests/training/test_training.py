@@ -113,6 +113,27 @@ def test_run_that_is_done_stays_as_it_is(uninterrupted, validation):
         assert torch.equal(value, again.network.state_dict()[name]), name
 
 
+def test_run_that_is_done_can_have_another_stage_and_no_other_seed(tmp_path):
+    run(config((2, 1), 0), Blobs(), [], tmp_path)
+    longer = config((2, 1), 3)
+    assert run(longer, Blobs(), [], tmp_path).steps == 6
+    with pytest.raises(InputError, match="through other stages"):
+        run(config((2, 1), 0), Blobs(), [], tmp_path)
+    with pytest.raises(InputError, match=f"one with the seed {longer.seed}"):
+        run(longer.model_copy(update={"seed": longer.seed + 1}), Blobs(), [], tmp_path)
+
+
+def test_weights_that_are_not_finite_are_not_kept(tmp_path):
+    run(config((2, 1), 0), Blobs(), [], tmp_path)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    endless = config((2, 1), 3)
+    stage = endless.stages[2].model_copy(update={"learning_rate": 1e30})
+    endless = endless.model_copy(update={"stages": (*endless.stages[:2], stage), "warmup_steps": 0})
+    with pytest.raises(FloatingPointError, match="the command with the change goes on"):
+        run(endless, Blobs(), [], tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
 def test_no_time_left_stops_at_once_and_leaves_weights(tmp_path):
     result = run(config(), Blobs(), [], tmp_path, minutes=0)
     assert not result.finished

@@ -82,6 +82,15 @@ def train(
         except FloatingPointError as error:
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(DEFECT) from error
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            print(
+                "error: a process that makes pairs was ended, probably for lack of memory: lower workers; the same command"
+                " goes on from the last checkpoint",
+                file=sys.stderr,
+            )
+            raise SystemExit(DEFECT) from error
     if trained.first:
         _tell(trained, as_json)
     if told.number:
@@ -266,7 +275,8 @@ def _facts(status: Status) -> str:
     if status.outcome is not None:
         parts.append(_outcome(status.outcome))
     parts.append(f"{status.pairs_per_second:.2f} pairs/s")
-    parts.append(f"at most {_hours(status.seconds_left)} left")
+    after = f", {status.stages_left} more after it" if status.stages_left else ""
+    parts.append(f"at most {_hours(status.seconds_left)} left of this stage{after}")
     return ", ".join(parts)
 
 
@@ -275,7 +285,11 @@ def _brief(status: Status) -> str:
     parts = [f"{status.stage_step}/{status.stage_steps}", f"loss {status.loss:.4f}"]
     if status.outcome is not None:
         parts.append(_outcome(status.outcome).split(" (")[0])
-    parts += [f"{status.pairs_per_second:.1f} pairs/s", f"{_hours(status.seconds_left)} left"]
+    after = f" + {status.stages_left} stages" if status.stages_left else ""
+    parts += [
+        f"{status.pairs_per_second:.1f} pairs/s",
+        f"{_hours(status.seconds_left)} left{after}",
+    ]
     return "  ".join(parts)
 
 

@@ -109,13 +109,17 @@ def load_motion(path: str | Path, reverse: bool = False) -> Motion:
     told of the COPDgene files, lungs would shrink by a quarter on breathing in.)
     """
     path = Path(path)
-    exhale, inhale = _sides(path)
+    exhale, inhale = motion_points(path)
     fixed, moving = (inhale, exhale) if reverse else (exhale, inhale)
     return fit_motion(fixed, moving, name=path.stem + (" reversed" if reverse else ""))
 
 
-def _sides(path: Path) -> tuple[Float, Float]:
-    """The points of both sides, mm: what they are counted in is said by the header."""
+def motion_points(path: Path) -> tuple[Float, Float]:
+    """The points of both sides of a file of motion, (N, 3) each, mm: what they are counted in is said by the header.
+
+    Raises:
+        InputError: as :func:`load_motion`.
+    """
     expected = "rows of i, j, k, i, j, k (voxels), or columns fixed_x ... moving_z (mm)"
     try:
         text = path.read_text()

@@ -72,7 +72,8 @@ class TrainingPairs:
 
         Returns:
             ``fixed``, ``moving`` (1, 1, D, H, W) in HU; ``fixed_mask``, ``moving_mask`` (1, 1, D, H, W)
-            bool, the lungs; ``displacement`` (1, 3, D, H, W), voxels, channels (x, y, z), fixed to moving.
+            bool, the lungs; ``displacement`` (1, 3, D, H, W), voxels, channels (x, y, z), fixed to moving;
+            ``stretch``, the volume change of the pre-alignment through which the moving image is seen.
         """
         draw = Draw(self.seed, step, 4)
         anatomy = self._anatomy(draw, step)
@@ -123,7 +124,11 @@ class TrainingPairs:
         out = {name: image[None, None] for name, image in images.items()}
         out["displacement"] = voxels.movedim(-1, 0)[None]
         out = _flipped(draw, out)
-        return _exchanged(out) if airless is not None and disease.chance(0.5) else out
+        # what the pre-alignment takes of the volume change that the densities tell of
+        stretch = points.new_tensor(abs(float(np.linalg.det(start.linear))))
+        if airless is not None and disease.chance(0.5) and (turned := _exchanged(out)):
+            return {**turned, "stretch": 1 / stretch}
+        return {**out, "stretch": stretch}
 
     # ------------------------------------------------------------ parts
 
@@ -221,11 +226,11 @@ def _nearest(mask: Volume, grid: Grid) -> Volume:
     return Volume(data, grid)
 
 
-def _exchanged(pair: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Fixed as moving and the other way round, if the motion can be inverted all over the lung."""
+def _exchanged(pair: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Fixed as moving and the other way round; None if the motion cannot be inverted all over the lung."""
     back, miss = invert(pair["displacement"], tolerance=1e-3)
     if float(length(miss)[pair["moving_mask"]].max()) > 0.02:
-        return pair
+        return None
     return {
         "fixed": pair["moving"],
         "moving": pair["fixed"],

@@ -54,7 +54,7 @@ def _affines(
 
 
 def moved(pair: Mapping[str, Tensor], fixed: Affine, moving: Affine) -> Pair:
-    """fixed'(p) = fixed(A p) and moving'(p) = moving(B p), p in voxels (x, y, z).
+    """fixed'(p) = fixed(A p) and moving'(p) = moving(B p), p in voxels (x, y, z); ``stretch`` with them.
 
     If T took points of fixed to moving, then B^-1 T A does so for the new images.
     """
@@ -78,6 +78,11 @@ def moved(pair: Mapping[str, Tensor], fixed: Affine, moving: Affine) -> Pair:
             at = at + identity_points((depth, height, width), at)
             read = sample(value.float() - lowest, at, padding="zeros") + lowest
             out[name] = read > 0.5 if name.endswith("_mask") else read
+    if "stretch" in pair:
+        # what T' = B^-1 T A leaves out of the volume change that the densities tell of
+        out["stretch"] = pair["stretch"] * abs(
+            float(np.linalg.det(moving.linear) / np.linalg.det(fixed.linear))
+        )
     if "displacement" in pair:
         field = warp(pair["displacement"].float(), (where["fixed"] - points).movedim(-1, 0)[None])
         target = where["fixed"] + field[0].movedim(0, -1)
@@ -93,7 +98,7 @@ def flipped(pair: Mapping[str, Tensor], axis: int) -> Pair:
         if name.endswith("_points"):
             value = value.clone()
             value[:, axis] = size - 1 - value[:, axis]
-        else:
+        elif name != "stretch":
             value = value.flip(4 - axis)
         out[name] = value
     if "displacement" in out:
@@ -124,6 +129,8 @@ def crop_to_lung(pair: Mapping[str, Tensor], most: list[int] | int, draw: Draw) 
     for name, value in pair.items():
         if name.endswith("_points"):
             out[name] = value - value.new_tensor(start[::-1])
+        elif name == "stretch":
+            out[name] = value
         else:
             out[name] = value[..., box[0], box[1], box[2]].contiguous()
     last = torch.tensor(size[::-1], dtype=torch.float32) - 1

@@ -30,19 +30,24 @@ def opened(of: Cases | Judged) -> Dataset:
     cases = tuple(case for case in dataset.cases if case.id not in of.leave_out)
     for case in cases:
         if not case.complete:
-            missing = [
-                n for n in (case.fixed, case.moving) if n not in {s.name for s in case.scans}
-            ]
-            why = f" ({case.problems[0]})" if case.problems else ""
-            raise InputError(
-                f"case {case.id} of {of.path}",
-                expected=f"two scans, {case.fixed} and {case.moving}",
-                found=f"no {' and no '.join(missing)}{why}",
-                do="mend it, or name it in leave_out",
-            )
+            raise _unpaired(case, of.path)
     if not cases:
         raise InputError(of.path, expected="cases", found="none that is not left out")
     return Dataset(dataset.kind, dataset.title, dataset.root, cases)
+
+
+def _unpaired(case: Case, where: Path) -> InputError:
+    """What to say of a case without a partner."""
+    names = [name for name in (case.fixed, case.moving) if name]
+    missing = [name for name in names if name not in {scan.name for scan in case.scans}]
+    why = case.problems[0] if case.problems else ""
+    found = " and ".join(f"no {name}" for name in missing)
+    return InputError(
+        f"case {case.id} of {where}",
+        expected="two scans" + (f", {' and '.join(names)}" if len(names) == 2 else ""),
+        found=f"{found} ({why})" if found and why else found or why or "not both",
+        do="mend it, or name it in leave_out",
+    )
 
 
 def pairs_of(cases: Iterable[Case], which: str, spacing_mm: float, cache: Path) -> list[CasePair]:
@@ -88,8 +93,8 @@ class CasePairs:
         patients = list(self._files)
         files = self._files[patients[draw.integer(0, len(patients))]]
         pair = load_pair(files[draw.integer(0, len(files))])
-        # of the pair as it is on the disk; nothing is measured on what is learned from
-        del pair["to_moving"]
+        # of the pair as it is on the disk; nothing is measured on what is learned from but its volume
+        pair["stretch"] = pair.pop("to_moving").det().abs()
         if self.augmentation is not None:
             pair = augmented(pair, self.augmentation, draw, self.spacing_mm)
         return pair if self.patch is None else crop_to_lung(pair, self.patch, draw)

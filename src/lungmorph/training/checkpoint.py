@@ -71,6 +71,7 @@ class State:
             "model_config": config.model.model_dump_json(),
             "stages": _stages(config, self.progress.stage),
             "learns_from": config.data.learns_from(),
+            "seed": config.seed,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "best": self.best,
@@ -119,6 +120,8 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
         content = torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, UnpicklingError, EOFError, OSError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "weights_only" in str(error):  # torch's advice is to execute what is in the file
+            line = "no checkpoint, or one that would have to be executed"
         raise InputError(
             path, expected=expected, found=f"a file that is not one ({line})"
         ) from error
@@ -127,10 +130,12 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
     other = ""
     if content["model_config"] != config.model.model_dump_json():
         other = "one of a network with another config"
-    elif content["stages"] != _stages(config, content["progress"]["stage"]):
+    elif content["stages"] != _stages(config, len(content["stages"]) - 1):
         other = f"one that came through other stages ({', '.join(content['stages'])})"
     elif content.get("learns_from", config.data.learns_from()) != config.data.learns_from():
         other = "one that learned from other data, or from other patients of them"
+    elif content.get("seed", config.seed) != config.seed:
+        other = f"one with the seed {content['seed']}, of other patients and pairs"
     if other:
         raise InputError(path, expected=expected, found=other, do="train into another folder")
     return content

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..datasets import Dataset
 from ..errors import InputError
 from .apart import Apart
 from .cases import CasePairs, opened, pairs_of
@@ -87,7 +88,7 @@ def plan(config: TrainingConfig, folder: Path) -> Planned:
     apart = Apart()
     for source in config.data.sources:
         if not isinstance(source, Cases):
-            check(source)
+            check(source, spacing, config.model.divisor)
             apart.put_simulated(source)
             continue
         dataset = opened(source)
@@ -99,15 +100,24 @@ def plan(config: TrainingConfig, folder: Path) -> Planned:
         validation += pairs_of(parts.validation, "one", spacing, cache)
         if parts.test:
             pairs = tuple(pairs_of(parts.test, "one", spacing, cache))
-            judged.append(JudgedPairs(f"test patients of {dataset.title}", pairs))
+            judged.append(
+                JudgedPairs(_title(f"test patients of {dataset.title}", dataset, judged), pairs)
+            )
     for entry in config.data.judge:
         dataset = opened(entry)
         apart.put_cases("test", dataset.cases)
         pairs = tuple(pairs_of(dataset.cases, "one", spacing, cache))
-        judged.append(JudgedPairs(dataset.title, pairs))
+        judged.append(JudgedPairs(_title(dataset.title, dataset, judged), pairs))
     planned = Planned(tuple(train), tuple(validation), tuple(judged))
     _check_losses(config, planned)
     return planned
+
+
+def _title(title: str, dataset: Dataset, judged: Sequence[JudgedPairs]) -> str:
+    """Another than those before: two datasets of one kind are told apart by where they are."""
+    taken = {group.name for group in judged}
+    names = (title, f"{title} ({dataset.root.name})", f"{title} ({dataset.root})")
+    return next((name for name in names if name not in taken), f"{title} ({len(taken) + 1})")
 
 
 def _check_losses(config: TrainingConfig, planned: Planned) -> None:

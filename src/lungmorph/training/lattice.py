@@ -22,7 +22,7 @@ def averaged_pair(pair: Mapping[str, Tensor], factor: int) -> dict[str, Tensor]:
         if name.endswith("_points"):
             # the centre of a block of voxels 0 ... f - 1 lies at (f - 1) / 2
             out[name] = (value - (factor - 1) / 2) / factor
-        elif name == "to_moving":
+        elif name in ("to_moving", "stretch"):
             out[name] = value
         elif name.endswith("_mask"):
             out[name] = averaged(value.float(), factor) > 0.5

@@ -34,8 +34,10 @@ log = logging.getLogger(__name__)
 #: For a run whose numbers are no longer finite.
 ADVICE = (
     "lower learning_rate, raise the weight of diffusion, use precision bf16-mixed or 32-true, "
-    "or look for damaged images; the last checkpoint is whole, and the same command goes on from it"
+    "or look for damaged images; the last checkpoint is whole, and the command with the change goes on from it"
 )
+#: No weight of a network that has learned anything is larger.
+LARGEST_WEIGHT = 1e6
 
 
 def run(
@@ -240,8 +242,9 @@ class _Trainer:
         if self.watch is None or not self.fabric.is_global_zero:
             return
         progress = self.state.progress
-        later = sum(s.max_steps for s in self.config.stages[progress.stage + 1 :])
-        left = stage.max_steps - progress.stage_step + later
+        left = (stage.max_steps - progress.stage_step) / rate
+        if stage.max_minutes is not None:
+            left = min(left, max(60 * stage.max_minutes - progress.stage_seconds, 0.0))
         self.watch(
             Status(
                 stage.name,
@@ -251,7 +254,8 @@ class _Trainer:
                 numbers["loss"],
                 self.outcome,
                 numbers["pairs_per_second"],
-                left / rate,
+                left,
+                len(self.config.stages) - progress.stage - 1,
             )
         )
 
@@ -305,6 +309,11 @@ class _Trainer:
     # ---------------------------------------------------------- disk
 
     def _save(self) -> None:
+        progress = self.state.progress
+        # the loss of the next step would tell; but what a run goes on from must be whole
+        largest = max(float(weight.abs().max()) for weight in self.model.parameters())
+        if not largest < LARGEST_WEIGHT:
+            raise FloatingPointError(f"a weight of {largest:.2g} at step {progress.step}: {ADVICE}")
         self.state.precision = self.fabric.strategy.precision.state_dict()
         if self.fabric.is_global_zero:
             self.state.save(self._checkpoint, self.config)
@@ -317,6 +326,8 @@ class _Trainer:
         state.best = content["best"]
         state.progress = Progress(**content["progress"])
         state.outcome = content["outcome"]
+        if state.outcome is not None:
+            self.outcome = Outcome(**state.outcome)
         self._restored = content
         log.info("resumed at step %d", state.progress.step)
 

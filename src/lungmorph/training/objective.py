@@ -40,7 +40,7 @@ def prepared(pair: Pair, model: ModelConfig, device: torch.device) -> dict[str, 
         "moving": preprocess(pair["moving"].to(device), model),
         "fixed_mask": pair["fixed_mask"].to(device),
     }
-    for name in ("displacement", "fixed_points", "moving_points", "to_moving"):
+    for name in ("displacement", "fixed_points", "moving_points", "to_moving", "stretch"):
         if name in pair:
             out[name] = pair[name].to(device, torch.float32)
     return out
@@ -135,6 +135,8 @@ class Objective:
             parts["mind"] = mind_ssc_difference(fixed, warped, mask)
         if weights.mass > 0:
             determinant = jacobian_determinant(output, (1.0, 1.0, 1.0))
+            # the moving image is seen through its pre-alignment: what that grew has lost no mass
+            determinant = determinant * pair.get("stretch", 1.0)
             hu = [self._hu(image) for image in (fixed, warped)]
             parts["mass"] = mass_preserving_difference(hu[0], hu[1], determinant, mask)
         return parts

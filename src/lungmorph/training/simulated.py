@@ -24,6 +24,8 @@ from .data_config import Augmentation, HeldOut, Simulated
 #: Added to the seed for patients that are invented for validation alone.
 _HELD_OUT = 1_000_003
 _WHERE = "data.sources: options of simulated pairs"
+#: A lung is hardly more than ten voxels wide then.
+_COARSEST_MM = 12.0
 #: The lattice that the default ``sizes`` of TrainingPairs are meant for.
 _USUAL_MM = inspect.signature(TrainingPairs).parameters["spacing_mm"].default
 #: Those of TrainingPairs that a config may set, with their defaults.
@@ -93,13 +95,32 @@ class SimulatedPairs:
         return SimulatedPairs(replace(self._settings, factor=factor))
 
 
-def check(of: Simulated) -> None:
+def check(of: Simulated, spacing_mm: float, divisor: int) -> None:
     """Look at what can be wrong with a config's entry without reading an image.
 
+    Args:
+        of: the entry.
+        spacing_mm: of the working lattice.
+        divisor: of the network.
+
     Raises:
-        InputError: a file that is not there; an option that there is not, or a value that it cannot have.
+        InputError: a file that is not there; an option that there is not, or a value that it cannot have; a lattice
+            that is too coarse or too small for the network.
     """
-    _options(of, _USUAL_MM)
+    if spacing_mm > _COARSEST_MM:
+        raise InputError(
+            "model.spacing_mm",
+            expected=f"at most {_COARSEST_MM:g} mm for simulated pairs",
+            found=f"{spacing_mm:g} mm",
+        )
+    least = _options(of, spacing_mm)["sizes"][0]
+    if least < divisor:
+        raise InputError(
+            f"{_WHERE}: sizes",
+            expected=f"at least {divisor} voxels of {spacing_mm:g} mm a side for these levels",
+            found=str(least),
+            do="use fewer down-samplings, a smaller model.spacing_mm, or larger sizes",
+        )
     for path in (*of.anatomies, *of.motions, *of.validation.anatomies, *of.validation.motions):
         if not path.exists():
             raise InputError(path, expected="a CT or a file of motion", found="no such file")

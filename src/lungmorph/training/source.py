@@ -26,7 +26,8 @@ class PairSource(Protocol):
             ``fixed`` and ``moving`` (B, 1, D, H, W) in HU; ``fixed_mask`` (B, 1, D, H, W), bool, the
             lungs. Where they are known, ``displacement`` (B, 3, D, H, W) in voxels, channels (x, y, z),
             fixed -> moving; ``fixed_points`` and ``moving_points`` (N, 3), (x, y, z), matching landmarks
-            as voxel indices of the lattice. Other entries are ignored.
+            as voxel indices of the lattice; ``stretch``, the volume change of the pre-alignment through which
+            the moving image is seen, as a number. Other entries are ignored.
         """
         ...
 

@@ -19,7 +19,8 @@ class Status:
         loss: of the last step.
         outcome: of the last validation of this sitting, if there was one.
         pairs_per_second: over this stage and sitting.
-        seconds_left: at most, if no stage ends before its budget.
+        seconds_left: of the stage, at most: if it does not end before its budget. Later ones take another time a step.
+        stages_left: after this one.
     """
 
     stage: str
@@ -30,6 +31,7 @@ class Status:
     outcome: Outcome | None
     pairs_per_second: float
     seconds_left: float
+    stages_left: int
 
 
 @dataclass(frozen=True)
