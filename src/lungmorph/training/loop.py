@@ -311,7 +311,7 @@ class _Trainer:
     def _save(self) -> None:
         progress = self.state.progress
         # the loss of the next step would tell; but what a run goes on from must be whole
-        largest = max(float(weight.abs().max()) for weight in self.model.parameters())
+        largest = max(float(weight.detach().abs().max()) for weight in self.model.parameters())
         if not largest < LARGEST_WEIGHT:
             raise FloatingPointError(f"a weight of {largest:.2g} at step {progress.step}: {ADVICE}")
         self.state.precision = self.fabric.strategy.precision.state_dict()
