@@ -10,9 +10,10 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from lungmorph.quality.assess import assess
-from lungmorph.quality.misread import IN_VOXELS, INVERSE, RAS, better_reading
+from lungmorph.quality.misread import IN_VOXELS, INVERSE, POSITIONS, RAS, better_reading
 from lungmorph.simulate import Breath, Draw, breathing_field, simulate_pair, thorax
 from lungmorph.space import Affine, Composite, DisplacementField, Grid
+from lungmorph.space.sampling import world_points
 
 GRID = Grid((72, 56, 72), (4.0, 4.5, 4.0), (-142.0, -124.0, -142.0))
 TURN = tuple(map(tuple, Rotation.from_euler("xyz", [9, -7, 12], degrees=True).as_matrix()))
@@ -51,7 +52,26 @@ def voxels(pair):
     return wrong(pair, lambda u: torch.einsum("ab,bdhw->adhw", turn, u))
 
 
-@pytest.mark.parametrize(("make", "name"), [(inverse_of, INVERSE), (ras, RAS), (voxels, IN_VOXELS)])
+def positions(pair, turn=(1.0, 1.0, 1.0)):
+    """As SPM and NiftyReg keep them, in LPS; or in RAS."""
+    at = world_points(pair.truth.grid).movedim(-1, 0)
+    return wrong(pair, lambda u: (u + at) * torch.tensor(turn)[:, None, None, None])
+
+
+def positions_in_ras(pair):
+    return positions(pair, (-1.0, -1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (inverse_of, INVERSE),
+        (ras, RAS),
+        (voxels, IN_VOXELS),
+        (positions, POSITIONS),
+        (positions_in_ras, POSITIONS),
+    ],
+)
 def test_it_is_told_what_the_transform_may_be(pair, make, name):
     found = reading(pair, make(pair))
     assert found is not None

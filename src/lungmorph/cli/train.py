@@ -66,7 +66,7 @@ def train(
     settings = load_config(config, overrides or [])
     folder = output or Path("runs") / config.stem
     if check:
-        _check(settings, folder, as_json)
+        _check(settings, folder, as_json, new)
         return
     with _stop_on_signal() as told, _shown(not as_json and not verbose) as (watch, progress):
         try:
@@ -97,14 +97,14 @@ def train(
         raise SystemExit(128 + told.number)
 
 
-def _check(settings: Any, folder: Path, as_json: bool) -> None:
+def _check(settings: Any, folder: Path, as_json: bool, new: bool) -> None:
     from ..training.checkpoint import check_folder
     from ..training.data import plan
     from ..training.data_config import Simulated
     from ..training.patients import check_patients
     from ..training.warm_start import first_network
 
-    check_folder(folder, settings)
+    check_folder(folder, settings, not new)
     network = first_network(settings)
     planned = plan(settings, folder)
     check_patients(folder, planned)

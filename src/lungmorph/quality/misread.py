@@ -21,6 +21,7 @@ _STEPS = 30
 
 IN_VOXELS = "displacements in voxels of the fixed scan instead of mm"
 INVERSE = "its inverse (made from moving to fixed points, or with the two scans swapped)"
+POSITIONS = "where points go instead of by how much they are displaced"
 RAS = "one in RAS instead of LPS (x and y reversed)"
 
 
@@ -82,6 +83,8 @@ def _readings(transform: Transform, points: Tensor, grid: Grid) -> Iterator[tupl
     yield INVERSE, _inverted(transform, points)
     yield RAS, points + turn * moved
     yield RAS, turn * transform.map_points(turn * points)
+    yield POSITIONS, moved
+    yield POSITIONS, turn * moved
     axes = np.asarray(grid.direction) * np.asarray(grid.spacing)
     yield IN_VOXELS, points + moved @ points.new_tensor(axes.T)
 
