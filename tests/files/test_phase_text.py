@@ -170,6 +170,9 @@ def test_ranges_of_one_width_are_called_by_their_lower_end():
         assert got == names
         assert found.percents == tuple(10.0 * k for k in range(10))
         assert "called by its lower end" in found.notes[0]
+    blends = [f"ASIR 30%-{p}%" for p in (40, 50, 60, 70)]
+    assert [label.value for label in labels_of(blends)] == [40, 50, 60, 70]
+    assert len({without_phase(text) for text in blends}) == 1
     assert labels_of(["AVG 0-100%", "4D 0%", "4D 50%", "MIP 0-90%"])[0] is None
 
 

@@ -161,7 +161,7 @@ def without_phase(text: str, blur: bool = False) -> str:
 
     ``blur`` makes all other numbers alike, for texts that count their series.
     """
-    text = _BIN.sub(lambda bin: "~" if _width(bin) <= _WIDEST_BIN else bin[0], text)
+    text = _BIN.sub(lambda bin: "~" if _width(bin) else bin[0], text)
     for start, end in sorted((span for _, span in _candidates(text)), reverse=True):
         text = text[:start] + "~" + text[end:]
     if blur:
@@ -218,7 +218,7 @@ def _blank(found: re.Match[str]) -> str:
 def _bins(texts: Sequence[str]) -> list[Label | None]:
     """Ranges of one width that most of the texts have ("0-10 %", "10-20 %"), each by its lower end."""
     found = [_BIN.search(text) for text in texts]
-    widths = Counter(width for bin in found if bin and 0 < (width := _width(bin)) <= _WIDEST_BIN)
+    widths = Counter(width for bin in found if bin and (width := _width(bin)))
     width, count = widths.most_common(1)[0] if widths else (0.0, 0)
     labels = [
         Label(float(bin["low"]), upto=float(bin["high"])) if bin and _width(bin) == width else None
@@ -229,7 +229,10 @@ def _bins(texts: Sequence[str]) -> list[Label | None]:
 
 
 def _width(found: re.Match[str]) -> float:
-    return float(found["high"]) - float(found["low"])
+    """Percent; 0 of what is no bin of a breath: an average over it, or a share of something else before the phase."""
+    width = float(found["high"]) - float(found["low"])
+    other = _BEFORE.search(found.string[: found.start()])
+    return width if 0 < width <= _WIDEST_BIN and not other else 0.0
 
 
 def _bare_numbers(texts: Sequence[str]) -> list[Label | None]:
