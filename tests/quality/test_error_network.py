@@ -84,6 +84,15 @@ def test_features_of_the_right_mapping_and_of_a_wrong_one(pair):
     assert ml == pytest.approx(4 / 3 * np.pi * 5.5**3, rel=0.03)
 
 
+def test_the_voxels_of_the_coarser_scan_are_told(pair):
+    fixed, moving, lungs = pair
+    back = Witnesses(shifted(-SHIFT), shifted(SHIFT))
+    features, _, _ = error_features(fixed, moving, lungs, shifted(SHIFT), back)
+    edge = max(scan.grid.voxel_volume for scan in (fixed, moving)) ** (1 / 3)
+    told = channel(features, "voxels")
+    assert float(told.min()) == float(told.max()) == pytest.approx(np.log(edge / 2))
+
+
 def test_the_way_back_tells_direction_and_stretch(pair):
     fixed, moving, lungs = pair
     stretch = Affine.from_parts(np.diag([1.1, 1.0, 0.9]), SHIFT)
@@ -157,10 +166,11 @@ def test_it_learns_from_what_it_may_see(learns):
     error, mask = shown.exp() - 1, shown > 0.05
     adam = torch.optim.Adam(network.parameters(), 1e-2)
     losses = []
-    for _ in range(60):
+    for _ in range(120):
         loss = error_loss(network(features), error, mask, learns)
         adam.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)  # as in training
         adam.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.6 * losses[0] if learns == "class" else losses[-1] < losses[0] - 0.5

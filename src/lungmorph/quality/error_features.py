@@ -8,6 +8,8 @@ the images are asked where the way back ends and where the second way leads as w
 
 from __future__ import annotations
 
+from math import log
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,14 +29,18 @@ FLAT_HU = 25.0
 RADII = (1, 3)
 #: Displacements that are not inverted are told apart up to here, mm.
 MOST_MM = 20.0
+#: Of a voxel that is neither large nor small, mm.
+USUAL_MM = 2.0
 
-#: What the witnesses miss by stands as log1p of mm; "disputed" is the geometric mean of both.
+#: What the witnesses miss by stands as log1p of mm; "disputed" is the geometric mean of both. "Voxels" is one number: how
+#: large those of the coarser scan are, by which the errors of right registrations grow.
 CHANNELS = (
     "fixed", "warped", "difference", "likeness, near", "likeness, wide", "contrast",
     "volume change", "disputed", "disputed, smoothed", "lungs",
     "likeness on the way back, near", "likeness on the way back, wide",
     "way back", "second way there",
     "likeness on the second way, near", "likeness on the second way, wide",
+    "voxels",
 )  # fmt: skip
 
 
@@ -84,6 +90,7 @@ def error_features(
     a, b, c, d = (hu.clamp(-1000, 200)[None, None] for hu in (seen, warped, ended, led))
     field = transform.displacement_on(grid)
     change = field.jacobian().data.clamp(0.1, 10).log()
+    edge = max(scan.grid.voxel_volume ** (1 / 3) for scan in (fixed, moving))
     contrast = (box_mean(a * a, 2) - box_mean(a, 2).square()).clamp_min(0).sqrt()
     channels = [
         (a + 1000) / 1200,
@@ -99,6 +106,7 @@ def error_features(
         torch.log1p(miss)[None, None],
         torch.log1p(apart)[None, None],
         *(_likeness(a, d, radius) for radius in RADII),
+        torch.full_like(a, log(edge / USUAL_MM)),
     ]
     return torch.cat(channels, dim=1)[0], inside > 0.5, grid
 

@@ -19,7 +19,7 @@ from ..networks.unet import UNet
 from .error_features import CHANNELS, padded
 
 #: Added to errors before the logarithm, mm: below it, errors are not told apart.
-OFFSET_MM = 0.3
+OFFSET_MM = 0.1
 LEAST_MM, MOST_MM = 0.0, 40.0
 #: A place with a larger error is poorly registered, for a network that learns classes.
 POOR_MM = 2.0
