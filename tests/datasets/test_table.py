@@ -158,7 +158,7 @@ def test_a_dicom_folder_of_two_series(tmp_path: Path) -> None:
     assert case.problems == ()
     assert [float(scan.load().data.mean()) for scan in case.scans] == [1, 0]
     bare = only(opened(tmp_path, "id,fixed,moving", "c,dicom,dicom"))
-    assert "expected one 3D scan, found a 4D CT" in bare.problems[0]
+    assert "expected one series, found 2" in bare.problems[0]
 
 
 def test_phases_of_a_4d_ct_in_a_dicom_folder(tmp_path: Path) -> None:

@@ -367,6 +367,16 @@ def test_two_4d_cts_of_a_patient_without_any_date_stay_two(tmp_path):
     assert len({ct.study for ct in found.ct}) == len(found.ct) == 2
 
 
+def test_a_series_of_inhale_and_one_of_exhale(tmp_path):
+    shared = study()
+    for number, (words, p) in enumerate((("Thorax END EXP", 50), ("Thorax END INSP", 0))):
+        own = series(shared, SeriesNumber=number, SeriesDescription=words)
+        write_scan(tmp_path, phase_hu(p), own)
+    ct = one(tmp_path)
+    check_content(ct, (0, 50))
+    assert "the names only say inhale and exhale: taken as 0 % and 50 %" in ct.notes
+
+
 # ------------------------------------------------------------------ what is not decided
 
 

@@ -163,6 +163,24 @@ def test_bins_that_are_called_amplitude_are_no_percent_of_time():
     assert "the names say amplitude" in found.notes[0]
 
 
+def test_two_scans_that_say_inhale_and_exhale_are_the_ends_of_a_breath():
+    for names in (
+        ["Inhale", "Exhale"],
+        ["END INSP 1.0", "END EXP 1.0"],
+        ["Expiration", "Inspiration"],
+    ):
+        labels = labels_of([*names, "Topogram"])
+        assert labels[2] is None
+        found = {
+            ("x" in name.lower()): label.value for name, label in zip(names, labels, strict=False)
+        }
+        assert found == {True: 50.0, False: 0.0}
+        assert "only say inhale and exhale" in ordered(labels[:2], "SeriesDescription").notes[0]
+    assert labels_of(["Inhale 1.0", "Inhale 2.0", "Exhale 1.0"]) == [None] * 3
+    assert labels_of(["Thorax", "Thorax Insp"]) == [None] * 2
+    assert labels_of(["Inhale-Exhale", "Exhale"]) == [None] * 2
+
+
 def test_ranges_of_one_width_are_called_by_their_lower_end():
     for dash in ("-", "%-", " to "):
         names = [f"4D {10 * k}{dash}{10 * k + 10}%" for k in range(10)]

@@ -74,10 +74,10 @@ def _how_to_choose(phase: str, problems: Iterable[str]) -> str:
 
 
 def phases_line(folder: Path, headers: Iterable[Header]) -> InputError | None:
-    """What to say where one scan was wanted and the slices are phases; None if they are not."""
+    """What to say where one scan was wanted and the slices are phases; None if they are not, or a series each of two."""
     found = DicomFolder()
     arrange(found, headers, folder)
-    if not found.ct:
+    if all(len(ct.phases) == len({phase.series for phase in ct.phases}) < 3 for ct in found.ct):
         return None
     first = found.ct[0]
     inhale, exhale = (

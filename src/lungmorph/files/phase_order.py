@@ -100,6 +100,8 @@ def _percents(labels: Sequence[Label]) -> Ordered:
         notes.append(
             f"{' and '.join(sorted(sides))} in the names add nothing to their numbers: left out"
         )
+    if any(label.worded for label in labels):
+        notes.append("the names only say inhale and exhale: taken as 0 % and 50 %")
     if bins := [f"{label.value:g} to {label.upto:g} %" for label in labels if label.upto]:
         notes.append(
             f"the names are ranges ({bins[0]}, ...): each phase is called by its lower end"

@@ -26,6 +26,7 @@ class Label:
         unit: "percent", "index" (3 of ``total``), or "number" where only the whole set can tell.
         total: number of phases, where it is written.
         amplitude: whether the text around it says that it is one, and no share of time.
+        worded: whether only a word says it: 0 % for the end of inhale, 50 % for that of exhale.
         upto: the upper end, where a range is written of which the value is the lower one ("0-10 %").
     """
 
@@ -36,6 +37,7 @@ class Label:
     total: int | None = None
     amplitude: bool = field(default=False, compare=False)
     upto: float | None = field(default=None, compare=False)
+    worded: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         if self.unit == "index":
@@ -51,6 +53,11 @@ _SIDE = (
 _PERCENT = re.compile(
     r"(?<![\d.,])(?P<value>\d{1,3}(?:[.,]\d+)?)\s*(?:%|pct(?![a-z])|percent)"
     rf"(?:[\s_]*(?:{_SIDE}|(?P<short>ein|aus)(?![a-zäöü])))?",
+    re.IGNORECASE,
+)
+#: A word for an end of the breath by itself ("END INSP", "Exhale", "Expiration 1.0").
+_END = re.compile(
+    r"(?<![a-z])(in|ex)(?:h|p|hale|halation|sp|spi|spir|spiration|piration|spiratory|piratory|spiratoire)(?![a-z])",
     re.IGNORECASE,
 )
 _GERMAN = {"ein": "In", "aus": "Ex"}
@@ -148,7 +155,8 @@ def labels_of(texts: Sequence[str]) -> list[Label | None]:
         return bins
     found = [_twins([label for label, _ in _candidates(text)]) for text in texts]
     if not any(found):
-        return _bare_numbers(texts)
+        numbers = _bare_numbers(texts)
+        return numbers if any(numbers) else _ends(texts)
     several = [set(map(str, labels)) for labels in found if labels]
     common = set.intersection(*several) if len(several) > 1 else set()
     if len({tuple(map(str, labels)) for labels in found if labels}) == 1:
@@ -252,6 +260,16 @@ def _bare_numbers(texts: Sequence[str]) -> list[Label | None]:
             for i, v in zip(members, varied[0], strict=True):
                 labels[i] = Label(float(v))
     return labels
+
+
+def _ends(texts: Sequence[str]) -> list[Label | None]:
+    """The two ends of a breath, where one text alone says inhale and one alone says exhale."""
+    found = [{side.lower() for side in _END.findall(text)} for text in texts]
+    sides = [one.pop() if len(one) == 1 else "" for one in found]
+    if (sides.count("in"), sides.count("ex")) != (1, 1):
+        return [None] * len(texts)
+    ends = {"in": Label(0.0, worded=True), "ex": Label(50.0, worded=True)}
+    return [ends.get(side) for side in sides]
 
 
 def _twins(labels: list[Label]) -> list[Label]:
