@@ -232,7 +232,7 @@ def _row(report: CaseReport) -> tuple[str, ...]:
     return (
         escape(report.id),
         str(len(report.scans)),
-        escape(", ".join(report.pair)),
+        escape(", ".join(filter(None, report.pair))),
         "\n".join(sizes),
         "\n".join(steps),
         str(report.landmarks or ""),
