@@ -93,9 +93,13 @@ def test_pair_of_these_tests_is_a_pair() -> None:
 def test_moved_by_two_affines() -> None:
     given = pair()
     given["stretch"] = torch.tensor(1.3)
-    found = moved(given, turned(14, 0.1, (0.5, -0.7, 1)), turned(-9, 0.04, (-1, 0.4, 0.3)))
+    a, b = turned(14, 0.1, (0.5, -0.7, 1)), turned(-9, 0.04, (-1, 0.4, 0.3))
+    found = moved(given, a, b)
     # T' = B^-1 T A, and T = det(T') det(B) / det(A)
-    assert float(found["stretch"]) == pytest.approx(1.3 * (1.04 / 1.1) ** 3, rel=1e-5)
+    assert float(found["stretch"]) == pytest.approx(
+        1.3 * np.linalg.det(b.linear) / np.linalg.det(a.linear), rel=1e-5
+    )
+    assert abs(float(found["stretch"]) - 1.3) > 0.005
     assert not torch.allclose(found["fixed"], given["fixed"], atol=20)
     check(found)
 

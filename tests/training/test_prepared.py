@@ -194,13 +194,15 @@ def test_patients_are_in_one_part_of_all_sources(table: Path, tmp_path: Path) ->
         with pytest.raises(InputError, match=f"different patients, found (case )?{told}"):
             planned(tmp_path, *sources, judge=judge)
     # a motion is known by its points, in whichever file they are
-    motion = tmp_path / "motion.csv"
-    motion.write_bytes((table / "p1v0.csv").read_bytes())
+    many = write_table(tmp_path / "many", patients=3)
+    points = own.in_lungs(24, 1)
+    own.write_pairs(many / "p1v0.csv", points, points + 1)
+    motion = own.write_pairs(tmp_path / "motion.csv", points, points + 1)
     moved = {"kind": "simulated", "motions": [motion]}
-    for sources in ((cases(table, **split("p1")), moved), (moved, cases(table, **split("p1")))):
+    for sources in ((cases(many, **split("p1")), moved), (moved, cases(many, **split("p1")))):
         with pytest.raises(InputError, match="the motion of case p1v0 in validation and in train"):
             planned(tmp_path, *sources)
-    planned(tmp_path, cases(table, **split("p2")), moved)
+    planned(tmp_path, cases(many, **split("p2")), moved)
     twice = planned(tmp_path, cases(table, **split("p0")), cases(rows, share=0.5, **split("p0")))
     assert len(twice.train) == 2
     # nothing is learned from what is there to be validated on

@@ -87,7 +87,7 @@ def test_options_that_cannot_be_are_refused() -> None:
             check(Simulated(options=options), 4.0, 8)
     with pytest.raises(InputError, match="at least 128 voxels of 4 mm a side for these levels"):
         check(Simulated(), 4.0, 128)
-    with pytest.raises(InputError, match=r"at most 12 mm for simulated pairs, found 32 mm"):
+    with pytest.raises(InputError, match=r"at most 20 mm for simulated pairs, found 32 mm"):
         check(Simulated(), 32.0, 2)
     check(Simulated(), 8.0, 16)
 

@@ -24,8 +24,8 @@ from .data_config import Augmentation, HeldOut, Simulated
 #: Added to the seed for patients that are invented for validation alone.
 _HELD_OUT = 1_000_003
 _WHERE = "data.sources: options of simulated pairs"
-#: A lung is hardly more than ten voxels wide then.
-_COARSEST_MM = 12.0
+#: A lung is hardly more than six voxels wide then.
+_COARSEST_MM = 20.0
 #: The lattice that the default ``sizes`` of TrainingPairs are meant for.
 _USUAL_MM = inspect.signature(TrainingPairs).parameters["spacing_mm"].default
 #: Those of TrainingPairs that a config may set, with their defaults.
