@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import sys
@@ -15,6 +14,8 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from ..plain_json import json_text
 
 if TYPE_CHECKING:
     from ..quality.checks import Verdict
@@ -35,7 +36,7 @@ def stdout() -> Console:
 
 def print_json(value: Any) -> None:
     """A result for machines: JSON alone, without colours or folding of lines."""
-    print(json.dumps(value, indent=2, allow_nan=False))
+    print(json_text(value))
 
 
 def print_verdict(verdict: Verdict) -> None:

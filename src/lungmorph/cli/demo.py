@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from ..plain_json import json_text
 from .console import print_json, print_verdict, progress_bar, stdout, table, use_threads
 from .given import make_sure_of
 from .options import Levels, MetricsAlone, Overwrite, Threads
@@ -69,7 +69,7 @@ def demo(
             )
             found = result.save(folder / "registration")
             # marks the folder as a result, which --overwrite may replace
-            (folder / "metrics.json").write_text(json.dumps(result.summary(), indent=2) + "\n")
+            (folder / "metrics.json").write_text(json_text(result.summary()) + "\n")
     if as_json:
         print_json(result.summary())
         return

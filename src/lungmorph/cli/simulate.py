@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from enum import StrEnum
@@ -13,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from ..errors import InputError
+from ..plain_json import json_text
 from .console import print_json, progress_bar, stdout, use_threads
 from .given import make_sure_of
 from .options import MetricsAlone, Overwrite, Threads
@@ -133,7 +133,7 @@ def simulate(
                 cases = write_series(folder, recipe, count, patient, progress, every_truth)
             summary = _summary(recipe, "pairs" if series is None else "series", motion, cases)
             # marks the folder as a result, which --overwrite may replace
-            (folder / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
+            (folder / "metrics.json").write_text(json_text(summary) + "\n")
     if as_json:
         print_json(summary)
         return

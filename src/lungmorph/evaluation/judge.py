@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +21,7 @@ from ..measures import (
     surface_distance,
 )
 from ..ops import length
+from ..plain_json import numbers_only
 from ..space import AIR_HU, DisplacementField, Grid, Landmarks, Transform, Volume
 from ..space.grid import Float
 
@@ -198,12 +198,3 @@ def _around(mask: Tensor, margin: int) -> Box:
         at = hit.flatten().nonzero()
         ends.append(slice(max(0, int(at.min()) - margin), min(size, int(at.max()) + 1 + margin)))
     return ends[0], ends[1], ends[2]
-
-
-def numbers_only(value: Any) -> Any:
-    """JSON has no NaN: what does not exist is None."""
-    if isinstance(value, dict):
-        return {key: numbers_only(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [numbers_only(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..evaluation.judge import judge, numbers_only
+from ..evaluation.judge import judge
 from ..measures import folding, lung_extent
+from ..plain_json import numbers_only
 from ..space import AIR_HU, Affine, Grid, Landmarks, Transform, Volume
 from .checks import FAIL, Verdict, check_all
 from .misread import better_reading

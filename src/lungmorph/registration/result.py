@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..files import output_folder, write_image, write_landmark_pairs, write_transform
 from ..measures import correlation, dice, folding, landmark_error, lung_extent
+from ..plain_json import json_text
 from ..space import AIR_HU, Affine, DisplacementField, Grid, Landmarks, Volume
 from ..threads import side_by_side
 
@@ -190,7 +190,7 @@ class Registration:
 
 
 def _write_json(found: dict[str, Any], folder: Path) -> None:
-    (folder / "metrics.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    (folder / "metrics.json").write_text(json_text(found) + "\n")
 
 
 def _liters(mask: Volume) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..files import replacing, write_image
+from ..plain_json import json_text
 from ..quality import Assessment, assess
 from ..quality.error_weights import load_error_network
 from ..quality.predict import THRESHOLDS_MM, PredictedError, predict_error
@@ -119,9 +119,7 @@ def write_assessment(found: Assessment, grid: Grid, folder: Path) -> None:
 
     side_by_side(write, images)
     with replacing(folder / "quality.json") as part:
-        part.write_text(
-            json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        part.write_text(json_text(found.as_dict()) + "\n", encoding="utf-8")
 
 
 def report_of(result: Registration, found: Assessment) -> Report:
