@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .dicom_header import Header, numbers, path_of
+from .phase_agreement import contradiction, otherwise
 from .phase_divide import ATTRIBUTES, Stack, description, place_of
 from .phase_notes import steps_of
 from .phase_order import keys_of, ordered, unevenness
@@ -35,8 +36,6 @@ from .phase_text import Label, without_phase
 WHOLE = 4
 #: Into at least so many phases scanners divide a breath.
 USUAL_PHASES = 8
-#: Tags of equal weight that differ by more contradict one another; less is rounding (16.7 and 17 %).
-SAME_PERCENT = 1.6
 
 
 @dataclass
@@ -116,7 +115,7 @@ def _said(
     for part, apart in _settled(chosen, root):
         at = [i for i, stack in enumerate(stacks) if any(stack is one for one, _ in part)]
         lines = (
-            _contradiction(best, other, [(labels[i], read[other.name][i]) for i in at])
+            contradiction(best, other, [(labels[i], read[other.name][i]) for i in at])
             for other in rivals
             if other is not best
         )
@@ -130,7 +129,7 @@ def _said(
             made.problems.append(str(error))
         else:
             notes = [
-                _otherwise(best, other, [(labels[i], found[i]) for i in at])
+                otherwise(best, other, [(labels[i], found[i]) for i in at])
                 for other, found in ((FOLDER, _labels(FOLDER, stacks)), *_counts(rivals, read))
                 if other is not best
             ]
@@ -174,61 +173,10 @@ def _labels(tag: Tag, stacks: Sequence[Stack]) -> list[Label | None]:
     return found
 
 
-def _contradiction(
-    best: Tag, other: Tag, pairs: Sequence[tuple[Label | None, Label | None]]
-) -> str:
-    """How two tags contradict one another; empty if they agree or the other one does not tell."""
-    both = [(a, b) for a, b in pairs if a is not None and b is not None]
-    if len({str(b) for _, b in both}) < max(2, len(both) / 2):
-        return ""
-    if other.strength == SAID and all(a.unit == b.unit == "percent" for a, b in both):
-        wrong = [(a, b) for a, b in both if not _same_percent(a, b)]
-    else:
-        ranks = sorted(both, key=lambda pair: _sort_key(pair[0]))
-        values = [b.value for _, b in ranks]
-        falls = sum(b <= a for a, b in zip(values, [*values[1:], values[0]], strict=True))
-        sided = any(a.side for a, _ in both)
-        wrong = [] if sided or falls <= 1 else ranks
-    if not wrong:
-        return ""
-    shown = ", ".join(f"{a} is {b}" for a, b in wrong[:10])
-    return f"{best.name} and {other.name} that do not: {shown}"
-
-
 def _counts(
     tags: Sequence[Tag], read: dict[str, list[Label | None]]
 ) -> list[tuple[Tag, list[Label | None]]]:
     return [(tag, read[tag.name]) for tag in tags if tag.strength == COUNTED]
-
-
-def _otherwise(best: Tag, other: Tag, pairs: Sequence[tuple[Label | None, Label | None]]) -> str:
-    """What to note of a weaker tag that names the phases otherwise, or begins to count at another one; or nothing."""
-    both = sorted(
-        ((a, b) for a, b in pairs if a is not None and b is not None),
-        key=lambda pair: _sort_key(pair[0]),
-    )
-    if len({str(b) for _, b in both}) < max(2, len(both) / 2) or any(a.side for a, _ in both):
-        return ""
-    if other.strength == COUNTED or any(
-        a.unit != "percent" or b.unit != "percent" for a, b in both
-    ):
-        values = [b.value for _, b in both]
-        differ = values != sorted(values)
-    else:
-        differ = any(not _same_percent(a, b) for a, b in both)
-    if not differ:
-        return ""
-    shown = ", ".join(f"{a} is {b}" for a, b in both[:3])
-    return f"{other.name} has it otherwise ({shown}, ...): {best.name} is gone by"
-
-
-def _same_percent(a: Label, b: Label) -> bool:
-    apart = abs(a.value - b.value)
-    return min(apart, abs(100 - apart)) <= SAME_PERCENT and (not b.side or a.side in ("", b.side))
-
-
-def _sort_key(label: Label) -> tuple[float, str]:
-    return label.value, label.side
 
 
 def _settled(
