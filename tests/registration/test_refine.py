@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lungmorph.ops import gaussian
-from lungmorph.registration.bending import DIAGONAL, bending, bending_force
+from lungmorph.registration.bending import DIAGONAL, BendingForce, bending
 from lungmorph.registration.control import ControlField, control_grid
 from lungmorph.registration.prepare import Prepared
 from lungmorph.registration.refine import Scale, _Problem
@@ -38,20 +38,20 @@ def test_it_is_the_gradient_of_the_bending_energy() -> None:
     u = random(3, *GRID.shape).requires_grad_()
     weight = random(*GRID.shape, seed=1).abs()
     (wanted,) = torch.autograd.grad(energy(u, weight), u)
-    assert torch.allclose(bending_force(u.detach(), weight), wanted)
+    assert torch.allclose(BendingForce(weight)(u.detach()), wanted)
 
 
 def test_the_diagonal_of_its_hessian() -> None:
     """What the solver divides by: the force of a unit displacement of one point on itself."""
     unit = torch.zeros(3, *GRID.shape)
     unit[0, 3, 4, 4] = 1.0
-    assert float(bending_force(unit, torch.ones(GRID.shape))[0, 3, 4, 4]) == DIAGONAL
+    assert float(BendingForce(torch.ones(GRID.shape))(unit)[0, 3, 4, 4]) == DIAGONAL
 
 
 def test_an_even_stretch_costs_nothing() -> None:
     linear = torch.tensor([[0.1, 0.05, 0.0], [-0.02, 0.2, 0.1], [0.0, 0.03, -0.3]])
     v = torch.einsum("ab,zyxb->azyx", linear, world_points(GRID)) + 5
-    bent = bending_force(v, torch.ones(GRID.shape))
+    bent = BendingForce(torch.ones(GRID.shape))(v)
     assert float(bent.abs().max()) < 1e-3
     assert float(bending(v, 10.0).max()) < 1e-8
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..files.dicom import is_dicom
+from ..files.dicom_mark import is_dicom
 from ..files.headers import READABLE
 from ..files.replace import file_suffix
 from .phases import percent_of

@@ -1,11 +1,14 @@
 """Every file format, read and written: images, DICOM series, transforms, landmarks, result folders.
 
 Bad input is refused with one clear line (:class:`lungmorph.errors.InputError`); what is written
-appears whole or not at all.
+appears whole or not at all. What reads DICOM is imported on first use: most runs have none to read.
 """
 
-from .dicom import Series, list_series
-from .dicom_phases import read_phase
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .headers import read_grid
 from .images import read_image, read_mask, write_image
 from .landmarks import (
@@ -17,6 +20,12 @@ from .landmarks import (
 from .output import output_folder
 from .replace import replacing
 from .transforms import read_transform, to_itk, write_transform
+
+if TYPE_CHECKING:
+    from .dicom import Series, list_series
+    from .dicom_phases import read_phase
+
+_HOMES = {"Series": "dicom", "list_series": "dicom", "read_phase": "dicom_phases"}
 
 __all__ = [
     "Series",
@@ -36,3 +45,9 @@ __all__ = [
     "write_landmarks",
     "write_transform",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

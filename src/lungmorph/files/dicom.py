@@ -18,7 +18,6 @@ from .dicom_header import (
     Header,
     check_blank,
     image_header,
-    is_dicom,
     number,
     path_of,
     slices_of,
@@ -29,7 +28,7 @@ from .dicom_pixels import read_stack
 from .slices import check_alike, stack_geometry
 from .walk import files_below
 
-__all__ = ["Series", "is_dicom", "list_series", "read_series", "read_series_grid", "series_of"]
+__all__ = ["Series", "list_series", "read_series", "read_series_grid", "series_of"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ story (names, times, comments) may be broken and then counts as absent.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import warnings
@@ -23,6 +22,7 @@ from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage
 
 from ..errors import InputError
+from .dicom_mark import dicom_mark
 
 #: A value of these that cannot be parsed makes the file unusable: so many decimal numbers ...
 _DECIMAL = {
@@ -102,11 +102,6 @@ UNREADABLE = (
 )
 
 
-def is_dicom(path: str | os.PathLike[str]) -> bool:
-    """Whether a file carries the DICOM mark, or begins like DICOM written without its preamble."""
-    return _begins(path) != ""
-
-
 class Header(dict[str, Any]):
     """Tags of one slice by keyword, as plain values: thousands of them are kept.
 
@@ -138,7 +133,7 @@ def read_header(path: Path) -> Header | None:
     Raises:
         InputError: it carries the mark and cannot be read.
     """
-    begins = _begins(path)
+    begins = dicom_mark(path)
     if not begins:
         return None
     try:
@@ -289,20 +284,6 @@ def numbers(header: Header, tag: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text(header, tag).split("\\"))
     except ValueError:
         return ()
-
-
-def _begins(path: str | os.PathLike[str]) -> str:
-    """ "mark", "bare" (a first element of group 0002 or 0008, as without preamble), or nothing."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(132)
-    except OSError:
-        return ""
-    if head[128:] == b"DICM":
-        return "mark"
-    if len(head) == 132 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0:
-        return "bare"
-    return ""
 
 
 # ------------------------------------------------------------------ plain values

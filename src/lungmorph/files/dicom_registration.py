@@ -19,7 +19,8 @@ from pydicom.uid import ExplicitVRBigEndian
 
 from ..errors import InputError
 from ..space import Affine, Composite, DisplacementField, Grid, Transform
-from .dicom_header import UNREADABLE, is_dicom, text
+from .dicom_header import UNREADABLE, text
+from .dicom_mark import is_dicom
 
 #: A matrix (written as text) that differs from the identity by less than this changes nothing; mm, and without unit.
 _NOTHING = 1e-5

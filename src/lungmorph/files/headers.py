@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..space import Grid
-from . import dicom
+from .dicom_mark import is_dicom
 from .geometry import PathLike, grid_of
 from .nifti_header import check_nifti_header
 from .nrrd_header import check_nrrd_header
@@ -39,7 +39,9 @@ def read_grid(path: PathLike, series: str | None = None) -> Grid:
     path = Path(path)
     where = dicom_place(path, series)
     if where is not None:
-        return dicom.read_series_grid(*where)
+        from .dicom import read_series_grid
+
+        return read_series_grid(*where)
     return grid_of(open_header(path), path)
 
 
@@ -74,8 +76,10 @@ def dicom_place(path: Path, series: str | None) -> tuple[Path, str | None] | Non
         return path, series
     if file_suffix(path) in READABLE:
         return None
-    if dicom.is_dicom(path):
-        return path.parent, series or dicom.series_of(path)
+    if is_dicom(path):
+        from .dicom import series_of
+
+        return path.parent, series or series_of(path)
     raise InputError(
         path,
         expected=f"an image ({', '.join(READABLE)}) or a DICOM folder",

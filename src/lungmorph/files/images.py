@@ -14,7 +14,6 @@ import torch
 
 from ..errors import InputError
 from ..space import Grid, Volume
-from . import dicom
 from .geometry import PathLike, describe, grid_of, place_on_grid
 from .headers import check_dimensions, check_header, check_pixels, dicom_place, unreadable
 from .itk_write import replacing_by_itk
@@ -48,7 +47,9 @@ def read_image(path: PathLike, series: str | None = None) -> Volume:
     path = Path(path)
     where = dicom_place(path, series)
     if where is not None:
-        return _checked(dicom.read_series(*where), path)
+        from .dicom import read_series
+
+        return _checked(read_series(*where), path)
     image = read_itk_image(path)
     check_pixels(path, image.GetNumberOfComponentsPerPixel(), image.GetPixelID())
     grid = grid_of(image, path)

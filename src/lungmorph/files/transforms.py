@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..space import Affine, Composite, DisplacementField, Grid, Transform
 from .bspline import sampled_bspline
-from .dicom_header import is_dicom
-from .dicom_registration import read_dicom_registration
+from .dicom_mark import is_dicom
 from .geometry import PathLike, grid_of, place_on_grid
 from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
@@ -59,6 +58,8 @@ def read_transform(path: PathLike) -> Transform:
     if suffix in READABLE:
         return _read_displacement_image(path)
     if is_dicom(path):
+        from .dicom_registration import read_dicom_registration
+
         return read_dicom_registration(path)
     if suffix not in TRANSFORM_FILES:
         raise InputError(

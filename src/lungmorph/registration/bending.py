@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 #: What a lattice point has on the diagonal of the energy's Hessian, far from the border, for a weight of one: three times
@@ -26,29 +25,40 @@ def bending(v: Tensor, spacing: float) -> Tensor:
     return torch.stack([g.square().sum(dim=0) for g in second]).sum(dim=0)
 
 
-def bending_force(u: Tensor, weight: Tensor) -> Tensor:
-    """Gradient of half the sum of the squares of all second differences.
+class BendingForce:
+    """Gradient of half the sum of the squares of all second differences, for one weight of them.
 
-    Args:
-        u: (3, D, H, W).
-        weight: of the squares at every point, (D, H, W).
-
-    Returns:
-        (3, D, H, W). It is linear in u: also the product of the energy's Hessian with u.
+    It is linear in the field: also the product of the energy's Hessian with it. A solver asks for it again and again
+    on lattices so small that the number of operations counts more than what they compute.
     """
-    out = torch.zeros_like(u)
-    for a in (1, 2, 3):
-        for b in range(a, 4):
-            bend = u.diff(dim=a).diff(dim=b)
-            # a straight difference is centred on its middle point, a mixed one is taken at its first
-            at = weight[None]
-            for dim in (1, 2, 3):
-                at = at.narrow(dim, 1 if a == b == dim else 0, bend.shape[dim])
-            # a mixed one counts twice, as (a, b) and as (b, a)
-            bend = bend * at * (1 if a == b else 2)
-            for dim in (a, b):
-                ends = [0] * 6
-                ends[2 * (3 - dim)] = ends[2 * (3 - dim) + 1] = 1
-                bend = F.pad(bend, ends).diff(dim=dim).neg_()
-            out += bend
-    return out
+
+    def __init__(self, weight: Tensor) -> None:
+        """For a ``weight`` of the squares at every point, (D, H, W)."""
+        self._weights: dict[tuple[int, int], Tensor] = {}
+        for a in (1, 2, 3):
+            for b in range(a, 4):
+                at = weight[None]
+                for dim in (1, 2, 3):
+                    size = at.shape[dim] - (dim == a) - (dim == b)
+                    # a straight difference is centred on its middle point, a mixed one is taken at its first
+                    at = at.narrow(dim, 1 if a == b == dim else 0, size)
+                # a mixed one counts twice, as (a, b) and as (b, a)
+                self._weights[a, b] = (at if a == b else 2 * at).contiguous()
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """Of a field (3, D, H, W) on the lattice of the weight: (3, D, H, W)."""
+        out = torch.zeros_like(u)
+        for a in (1, 2, 3):
+            first = u.diff(dim=a)
+            back = torch.zeros_like(first)
+            for b in range(a, 4):
+                _add_adjoint(back, b, first.diff(dim=b).mul_(self._weights[a, b]))
+            _add_adjoint(out, a, back)
+        return out
+
+
+def _add_adjoint(out: Tensor, dim: int, difference: Tensor) -> None:
+    """Add to ``out`` what the adjoint of its differences along ``dim`` makes of such a difference."""
+    n = difference.shape[dim]
+    out.narrow(dim, 1, n).add_(difference)
+    out.narrow(dim, 0, n).sub_(difference)

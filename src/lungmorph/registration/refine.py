@@ -33,7 +33,7 @@ from ..ops.warp import length
 from ..space import Affine, Grid
 from ..space.sampling import sample_world, world_points
 from ..threads import one_thread, side_by_side
-from .bending import DIAGONAL, bending, bending_force
+from .bending import DIAGONAL, BendingForce, bending
 from .blocks import FLAT_HU, Block, blocks_of, normalized
 from .compared import lung_in_either, lung_share
 from .control import ControlField, control_grid
@@ -273,37 +273,29 @@ class _Problem:
 
     def _solve(self, matrix: Tensor, right: Tensor) -> Tensor:
         """(M + weight * B) update = right - weight * B v, by conjugate gradients; B the Hessian of the bending energy."""
-        v = self.field.coefficients
         held = self.weight() / self.field.grid.spacing[0]
-
+        bend = BendingForce(held)
         xx, xy, xz, yy, yz, zz = matrix
+        rows = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz]).unflatten(0, (3, 3))
 
         def apply(u: Tensor) -> Tensor:
-            x, y, z = u
-            out = bending_force(u, held)
-            out[0] += xx * x + xy * y + xz * z
-            out[1] += xy * x + yy * y + yz * z
-            out[2] += xz * x + yz * y + zz * z
-            return out
+            return bend(u).add_((rows * u).sum(dim=1))
 
         precondition = 1 / (torch.stack([xx, yy, zz]) + DIAGONAL * held + 1e-6)
-        b = right - bending_force(v, held)
-        u = torch.zeros_like(b)
-        r = b
-        z = precondition * r
-        p = z
-        rz = (r * z).sum()
-        start = rz
+        u = torch.zeros_like(right)
+        r = right - bend(self.field.coefficients)
+        p = z = precondition * r
+        rz = start = torch.dot(r.flatten(), z.flatten())
         for _ in range(30):
             ap = apply(p)
-            alpha = rz / (p * ap).sum().clamp_min(1e-20)
-            u = u + alpha * p
-            r = r - alpha * ap
+            alpha = rz / torch.dot(p.flatten(), ap.flatten()).clamp_min(1e-20)
+            u.addcmul_(alpha, p)
+            r.addcmul_(alpha, ap, value=-1)
             z = precondition * r
-            new = (r * z).sum()
+            new = torch.dot(r.flatten(), z.flatten())
             if new < 1e-3 * start:
                 break
-            p = z + (new / rz) * p
+            p = torch.addcmul(z, new / rz, p)
             rz = new
         return u
 
