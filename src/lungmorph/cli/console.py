@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..plain_json import json_text
+from .allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from ..quality.checks import Verdict
@@ -80,6 +81,7 @@ def use_threads(count: int | None) -> None:
 
 def _import_torch() -> None:
     """As ever, but nobody looks for garbage among the objects that come, of which none is any: a fifth of a second."""
+    keep_freed_memory()
     gc.disable()
     try:
         import torch  # noqa: F401

@@ -30,6 +30,8 @@ def correlation_volume(fixed: Tensor, moving: Tensor, radius: int) -> Tensor:
 def _one_by_one(fixed: Tensor, wide: Tensor, radius: int) -> Tensor:
     """Shift by shift: what is multiplied stays near the processor."""
     depth, height, width = fixed.shape[2:]
+    # without gradients nothing of the products is kept, and one piece of memory does for all
+    products = None if torch.is_grad_enabled() else torch.empty_like(fixed)
     out = []
     for x, y, z in shifts(radius):
         part = wide[
@@ -39,7 +41,7 @@ def _one_by_one(fixed: Tensor, wide: Tensor, radius: int) -> Tensor:
             radius + y : radius + y + height,
             radius + x : radius + x + width,
         ]
-        out.append((fixed * part).sum(dim=1))
+        out.append(torch.mul(fixed, part, out=products).sum(dim=1))
     return torch.stack(out, dim=1)
 
 

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..files import read_image, read_mask
 from ..networks import DEFAULT_NAME, ModelConfig, RegistrationNetwork, load_model
 from ..space import Affine, DisplacementField, Landmarks, Volume
+from ..threads import side_by_side
 from .both_ways import both_ways
 from .coarse import predict
 from .displacement import Displacement, nothing, sampled
@@ -78,7 +79,7 @@ def register(
 
     with clock.step("read"):
         called = names or (_name(fixed, "fixed image"), _name(moving, "moving image"))
-        fixed, moving = _image(fixed), _image(moving)
+        fixed, moving = side_by_side(_image, (fixed, moving))
         fixed_mask, moving_mask = _mask(fixed_mask, fixed), _mask(moving_mask, moving)
         landmarks = _checked_landmarks(landmarks)
 
