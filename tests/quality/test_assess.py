@@ -187,7 +187,10 @@ def predicted(
     shown = ~left | left_shown
     gain = torch.full(lattice.shape, 0.2 if others_fit_better else -0.02)
     airless = left & left_airless
-    return PredictedError((error + OFFSET_MM).log(), spread, lungs, shown, airless, gain, lattice)
+    between = torch.ones_like(lungs)
+    return PredictedError(
+        (error + OFFSET_MM).log(), spread, lungs, shown, between, airless, gain, lattice
+    )
 
 
 def test_a_predicted_error_counts(stretched):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lungmorph.quality.error_features import SPACING_MM
 from lungmorph.quality.error_weights import load_error_network
 from lungmorph.quality.predict import PredictedError, predict_error
 from lungmorph.registration.witnesses import Witnesses, register_witnesses
@@ -96,3 +97,25 @@ def test_a_registration_that_is_wrong_everywhere(
     found = judged(small_pair, DisplacementField(off, small_pair.truth.grid), witnesses).summary
     assert found["mean_mm"] == pytest.approx(27**0.5, abs=1.5)
     assert found["over_2mm_percent"] > 90
+
+
+def test_where_a_scan_ends_a_doubt_stays_undecided(
+    small_pair: SimulatedPair, witnesses: Witnesses
+) -> None:
+    """The fixed scan ends in the middle of the lung: its last slice stands for all below, and proves nothing there."""
+    pair = small_pair
+    x, y, z = pair.fixed.grid.size
+    upper = pair.fixed.grid.crop((0, 0, z // 2), (x, y, z - z // 2))
+    fixed, lungs = pair.fixed.crop_to(upper), pair.fixed_lungs.crop_to(upper)
+    off = pair.truth.data + torch.tensor([3.0, -3.0, 3.0])[:, None, None, None]
+    wrong = DisplacementField(off, pair.truth.grid)
+    network, _ = load_error_network()
+    found = predict_error(network, fixed, pair.moving, lungs, pair.moving_lungs, wrong, witnesses)
+    height = world_points(found.grid)[..., 2] - float(upper.bounds()[0][2])
+    last = found.judged & (height < SPACING_MM)
+    assert last.any()
+    assert (found.doubted & last).sum() > 0.9 * last.sum()
+    assert not (found.wrong.data & last).any()
+    assert (found.undecided.data & last).equal(found.doubted & last)
+    above = found.judged & (height > 2 * SPACING_MM)
+    assert (found.wrong.data & above).sum() > 0.8 * above.sum()

@@ -86,6 +86,7 @@ def report(small_pair: SimulatedPair) -> Report:
         torch.full(lattice.shape, 0.3),
         pair.fixed_lungs.resample(lattice).data > 0,
         torch.ones(lattice.shape, dtype=torch.bool),
+        torch.ones(lattice.shape, dtype=torch.bool),
         torch.zeros(lattice.shape, dtype=torch.bool),
         gain.expand(lattice.shape),
         lattice,

@@ -47,6 +47,19 @@ def test_contains_is_itks_rule_at_the_edge() -> None:
     assert OBLIQUE.contains(OBLIQUE.to_world(index)).tolist() == expected
 
 
+def test_contains_with_a_reach_of_ones_own() -> None:
+    """Voxels beyond the outermost centres along each axis; below 0, within them."""
+    last = np.asarray(OBLIQUE.size) - 1.0
+    reach = np.array([2.0, -1.5, 0.0])
+    for axis in range(3):
+        for edge, out in ((last[axis] + reach[axis], 1), (-reach[axis], -1)):
+            index = last / 2
+            index[axis] = edge - 0.01 * out
+            assert OBLIQUE.contains(OBLIQUE.to_world(index), reach)
+            index[axis] = edge + 0.01 * out
+            assert not OBLIQUE.contains(OBLIQUE.to_world(index), reach)
+
+
 @given(grids(), st.floats(0.5, 5.0))
 def test_with_spacing_covers_the_same_box(grid: Grid, spacing: float) -> None:
     other = grid.with_spacing(spacing)

@@ -70,6 +70,8 @@ class PredictedError:
         mean, spread: of log(error + offset), (D, H, W), see :mod:`.error_network`.
         lungs: bool (D, H, W).
         shown: bool (D, H, W), what the transform carries to where the moving scan is: of the rest nothing can be said.
+        between: bool (D, H, W), where both scans go on for a step of the lattice on all sides: nearer to its end, what a
+            scan shows is its last slice again, and how alike the scans are there tells of that.
         airless: bool (D, H, W), where a part of the lung is without air in one scan, and beside it; see :mod:`.airless`.
         gain: (D, H, W), by how much more alike the scans are around where a witness leads: local correlation, at most 2.
         grid: the lattice, along the world's axes.
@@ -79,6 +81,7 @@ class PredictedError:
     spread: Tensor
     lungs: Tensor
     shown: Tensor
+    between: Tensor
     airless: Tensor
     gain: Tensor
     grid: Grid
@@ -111,7 +114,8 @@ class PredictedError:
     @property
     def wrong(self) -> Volume:
         """Bool on the lattice: what is doubted, and the images can say so and do."""
-        return Volume(self.doubted & (self.gain > MORE_ALIKE) & ~self.airless, self.grid)
+        told = (self.gain > MORE_ALIKE) & self.between & ~self.airless
+        return Volume(self.doubted & told, self.grid)
 
     @property
     def undecided(self) -> Volume:
@@ -193,10 +197,16 @@ def predict_error(
             those that the network knows.
     """
     features, lungs, grid = error_features(fixed, moving, fixed_lungs, transform, witnesses)
-    there = transform.map_points(world_points(grid)).reshape(-1, 3).numpy()
+    start = world_points(grid)
+    here = start.reshape(-1, 3).numpy()
+    there = transform.map_points(start).reshape(-1, 3).numpy()
     shown = torch.from_numpy(moving.grid.contains(there)).reshape(lungs.shape)
+    inside = _within(fixed.grid, here) & _within(moving.grid, there)
+    between = torch.from_numpy(inside).reshape(lungs.shape)
     closed = airless(fixed, moving, fixed_lungs, moving_lungs, transform, witnesses.there, grid)
-    return PredictedError(*network.predict(features), lungs, shown, closed, _gain(features), grid)
+    return PredictedError(
+        *network.predict(features), lungs, shown, between, closed, _gain(features), grid
+    )
 
 
 def _gain(features: Tensor) -> Tensor:
@@ -217,3 +227,8 @@ def _deepest(part: NDArray[np.bool_], box: tuple[slice, ...]) -> NDArray[np.floa
     depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1, 1:-1]
     k, j, i = np.unravel_index(int(depth.argmax()), part.shape)
     return np.array([i + box[2].start, j + box[1].start, k + box[0].start], np.float64)
+
+
+def _within(grid: Grid, points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which points (N, 3), LPS mm, lie a step of the lattice or more from the ends of a scan."""
+    return grid.contains(points, 0.5 - SPACING_MM / np.asarray(grid.spacing))

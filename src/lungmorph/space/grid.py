@@ -99,10 +99,16 @@ class Grid:
         """World points (..., 3), LPS mm -> continuous indices (..., 3), (i, j, k)."""
         return transform_points(self.world_to_index_matrix, points)
 
-    def contains(self, points: ArrayLike) -> NDArray[np.bool_]:
-        """Whether world points (..., 3) lie inside the voxels (half a voxel around the centres)."""
-        index = self.to_index(points)
-        return np.all((index >= -0.5) & (index <= np.asarray(self.size) - 0.5), axis=-1)
+    def contains(self, points: ArrayLike, reach: ArrayLike = 0.5) -> NDArray[np.bool_]:
+        """Whether world points (..., 3) lie inside the voxels.
+
+        Args:
+            points: LPS mm.
+            reach: so far beyond the outermost centres along (i, j, k), in voxels; below 0 within them.
+        """
+        index, beyond = self.to_index(points), np.asarray(reach)
+        last = np.asarray(self.size) - 1
+        return np.all((index >= -beyond) & (index <= last + beyond), axis=-1)
 
     def snap(self, points: ArrayLike) -> Float:
         """World points (..., 3) -> world position of the centre of the nearest voxel."""
