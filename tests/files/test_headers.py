@@ -71,6 +71,9 @@ def _meta(path: Path, **change: str) -> Path:
         ({"TransformMatrix": "-1 0 0 0 1 0 0 0 1"}, "right-handed"),
         ({"DimSize": "3 9 1"}, "at least 2 voxels"),
         ({"ElementNumberOfChannels": "3"}, "one value a voxel"),
+        ({"Offset": "nan 20 30"}, r"3 numbers in mm \(Offset\), found nan 20 30"),
+        ({"Offset": "1 2"}, r"3 numbers in mm \(Offset\), found 1 2"),
+        ({"Position": "left 0 0"}, r"3 numbers in mm \(Position\), found left 0 0"),
     ],
 )
 def test_a_bad_header_is_refused(tmp_path: Path, change: dict[str, str], said: str) -> None:
