@@ -69,6 +69,7 @@ STORY_TAGS = (
     "ManufacturerModelName",
     "ImageType",
     "ImageComments",
+    "PhotometricInterpretation",
     "ProtocolName",
     "AcquisitionProtocolDescription",
     "DerivationDescription",
