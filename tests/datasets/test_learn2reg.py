@@ -307,8 +307,9 @@ def test_truncated_voxels_are_seen_when_they_are_read(lungct):
         case.scan("exhale").load()
 
 
-def test_a_damaged_dataset_file_is_said_and_the_names_serve(lungct):
-    (lungct / "LungCT_dataset.json").write_text("{'name': LungCT")
+@pytest.mark.parametrize("text", ["{'name': LungCT", '{"name": ' + "[" * 100_000])
+def test_a_damaged_dataset_file_is_said_and_the_names_serve(lungct, text):
+    (lungct / "LungCT_dataset.json").write_text(text)
     dataset = open_dataset(lungct)
     (line,) = dataset.problems
     assert "LungCT_dataset.json: expected a dataset file in JSON" in line

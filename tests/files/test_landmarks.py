@@ -136,6 +136,7 @@ def test_pairs_in_any_order_and_two_files(tmp_path):
         ("a.fcsv", "# CoordinateSystem = LPS\n1,2,b,3\n", "line 2: expected a number, found 'b'"),
         ("a.mrk.json", "{", "other JSON"),
         ("a.mrk.json", "[1]", "other JSON"),
+        ("a.mrk.json", "[" * 100_000, "other JSON"),
         ("a.mrk.json", {"markups": []}, "found none"),
         ("a.mrk.json", {"markups": [markup(type="Curve")]}, "Curve"),
         ("a.mrk.json", {"markups": [markup(), markup()]}, "Fiducial, Fiducial"),

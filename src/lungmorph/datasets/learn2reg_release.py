@@ -197,7 +197,7 @@ def _listed(folder: Path, problems: list[str], notes: list[str]) -> _Listed:
 def _read(path: Path, found: _Listed, problems: list[str]) -> None:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(path, expected="a dataset file in JSON", found=str(error)) from error
     if not isinstance(content, dict):
         raise InputError(path, expected="a JSON object", found=type(content).__name__)
