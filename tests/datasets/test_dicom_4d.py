@@ -444,6 +444,20 @@ def test_which_regions_are_the_lungs():
     assert "(Lungs_ex, Lungs_50)" in remark
 
 
+def test_sets_of_two_patients_with_the_same_uids(tmp_path):
+    tags = {
+        "StudyInstanceUID": "1.2.3",
+        "FrameOfReferenceUID": "1.2.4",
+        "SOPInstanceUID": "1.2.5.1000",
+    }
+    for k, name in enumerate(("A", "B")):
+        shared = study(PatientID=name, PatientName=name, **tags)
+        _, slices = write_4d(tmp_path / name, shared=shared)
+        write_structures(tmp_path / f"{name}.dcm", {"GTV": drawn(slices[0][k : k + 1])}, shared)
+    for k, case in enumerate(open_dataset(tmp_path).cases):
+        assert where(case.scan("T00").structures["GTV"]()) == on(k)
+
+
 def test_a_set_without_contours_is_told(tmp_path):
     shared, slices = write_4d(tmp_path)
     write_structures(tmp_path / "empty.dcm", {"GTV": []}, shared)

@@ -330,6 +330,17 @@ def test_an_entry_that_is_no_pair_is_said(lungct, entry):
     assert len(dataset.cases) == 4
 
 
+def test_a_pair_of_one_image_is_said(lungct):
+    path = lungct / "LungCT_dataset.json"
+    content = json.loads(path.read_text())
+    content["training_paired_images"].insert(0, {"fixed": image(2, 0), "moving": image(2, 0)})
+    path.write_text(json.dumps(content))
+    dataset = open_dataset(lungct)
+    (line,) = dataset.problems
+    assert "two images in a pair of training_paired_images, found imagesTr/LungCT_0002_0000" in line
+    assert len(dataset.cases) == 4
+
+
 def test_other_folders_are_not_taken(tmp_path):
     write_nifti(tmp_path / "imagesTr" / "lung_001_0000.nii.gz", scan_values(1), GRID)
     (tmp_path / "dataset.json").write_text("{}")

@@ -61,11 +61,17 @@ def attach_structures(found: DicomFolder) -> Structures:
         except InputError as error:
             made.problems.append(str(error))
     phases = [phase for ct in found.ct for phase in ct.phases]
+    of_patient: dict[str, list[Phase]] = defaultdict(list)
+    for ct in found.ct:
+        of_patient[ct.patient].extend(ct.phases)
     for one in sorted(sets, key=lambda s: (s.time, s.path), reverse=True):  # the newest first
         if not one.regions:
             made.notes[one.patient].append(f"{one.path}: not used, no region in it has contours")
             continue
-        targets, why = _targets(one, phases, found.others)
+        # first those of its patient: some anonymisers give the same UIDs to every patient
+        targets, why = _targets(one, of_patient.get(one.patient, phases), found.others)
+        if not targets and one.patient in of_patient:
+            targets, _ = _targets(one, phases, found.others)
         if not targets:
             made.notes[one.patient].append(f"{one.path}: not used, {why}")
         for phase, images in targets:

@@ -240,4 +240,8 @@ def _listed_pair(path: Path, key: str, entry: Any) -> tuple[str, str]:
                 found=json.dumps(entry)[:100],
             )
         images.append(place.as_posix())
+    if images[0] == images[1]:
+        raise InputError(
+            path, expected=f"two images in a pair of {key}", found=f"{images[0]} twice"
+        )
     return images[0], images[1]

@@ -65,10 +65,18 @@ def _counted(name: str, strength: int) -> Tag:
 
 
 def _folder_names() -> Tag:
+    """Of the folder that a file lies in, or of the one above where those tell nothing ("50%/DICOM")."""
+
     def read(headers: Sequence[Header]) -> list[Label | None]:
-        folders = list(dict.fromkeys(path_of(header).parent.name for header in headers))
-        labels = dict(zip(folders, labels_of(folders), strict=True))
-        return [labels[path_of(header).parent.name] for header in headers]
+        found: list[Label | None] = [None] * len(headers)
+        for above in (0, 1):
+            names = [path_of(header).absolute().parents[above].name for header in headers]
+            folders = list(dict.fromkeys(names))
+            labels = dict(zip(folders, labels_of(folders), strict=True))
+            found = [labels[name] for name in names]
+            if any(found):
+                break
+        return found
 
     return Tag("the name of the folder", SAID, read)
 
