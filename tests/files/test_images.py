@@ -196,6 +196,14 @@ def bad_images(folder: Path) -> dict[str, tuple[Path, str]]:
         "no step nrrd": (folder / "none.nrrd", "a spacing in mm along every axis"),
         "cm nrrd": (folder / "cm.nrrd", "space units of mm"),
         "analyze": (patched(folder / "a.nii", good, (344, "<4s", (b"",))), "ANALYZE"),
+        "nan qform": (
+            patched(folder / "q.nii", good, (252, "<2h", (1, 0)), (268, "<f", (np.nan,))),
+            "a quaternion and an offset of finite numbers",
+        ),
+        "zero offset": (
+            patched(folder / "zo.nii", good, (108, "<f", (0.0,))),
+            "(vox_offset from 348 on), found 0",
+        ),
         "nan offset": (patched(folder / "o.nii", good, (108, "<f", (np.nan,))), "damaged"),
         "too large": (saved(folder / "large.nrrd", itk(ct() * 1e300)), "NaN or infinity"),
         "one slice": (saved(folder / "thin.mha", itk(ct()[:1])), "7x6x1"),
@@ -221,7 +229,7 @@ NAMES = [
     *("sform of another spacing", "zero pixdim", "negative pixdim", "nan pixdim", "zero spacing"),
     *("negative spacing", "huge spacing", "tiny spacing", "one slice", "compressed nii"),
     *("no spacing mha", "no spacing nrrd", "no step nrrd", "cm nrrd", "analyze", "nan offset"),
-    "too large",
+    *("too large", "nan qform", "zero offset"),
 ]
 
 

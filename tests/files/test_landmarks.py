@@ -129,6 +129,7 @@ def test_pairs_in_any_order_and_two_files(tmp_path):
         ("a.csv", "# RAS\nx_lps,y_lps,z_lps\n1,2,3\n", "LPS and RAS"),
         ("a.csv", "x,y,z,space\n1,2,3,LPS\n1,2,3,RAS\n", "LPS, RAS"),
         ("a.csv", "# voxel indices\nx,y,z\n1,2,3\n", "voxels"),
+        ("a.csv", "# LPS, cm\nx,y,z\n1,2,3\n", "points in mm, found a comment that says cm"),
         ("a.fcsv", "1,2,3,4\n", "LPS or RAS"),
         ("a.fcsv", "# CoordinateSystem = 2\n1,2,3,4\n", "LPS or RAS"),
         ("a.fcsv", "# CoordinateSystem = LPS\n", "found none"),
