@@ -144,7 +144,7 @@ def _commented_space(table: Table) -> str | None:
             found="a comment that speaks of voxels",
             do="write an index list as .txt and name its image",
         )
-    if unit := re.search(r"\b(?:cm|m|centimet\w+|met(?:er|re)s?|inch\w*)\b", text, re.IGNORECASE):
+    if unit := re.search(r"\b(?:cm|centimet\w+)\b", text, re.IGNORECASE):
         raise InputError(
             table.path, expected="points in mm", found=f"a comment that says {unit[0]}"
         )
