@@ -274,3 +274,14 @@ def test_positions_rounded_by_the_scanner_are_even(tmp_path):
     for k in range(9):
         write_slice(tmp_path / f"{k}", hu()[0], series=series, position=(0, 0, round(0.625 * k, 1)))
     assert read_image(tmp_path).grid.spacing[2] == pytest.approx(0.625)
+
+
+def test_a_header_that_is_damaged_in_its_first_bytes_is_one_line(tmp_path):
+    write_series(tmp_path, hu(), spacing=SPACING)
+    path = sorted(tmp_path.iterdir())[2]
+    raw = path.read_bytes()
+    path.write_bytes(
+        raw[:138] + b"\x05" + raw[139:]
+    )  # the group length: five bytes of a number of four
+    with pytest.raises(InputError, match=rf"{path.name}: expected a readable DICOM file"):
+        read_image(tmp_path)

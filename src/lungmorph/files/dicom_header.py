@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import sys
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from math import isfinite
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage
@@ -90,8 +92,14 @@ STORY_TAGS = (
 )
 _FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _TAGS = [Tag(name) for name in (*PLACE_TAGS, *STORY_TAGS, *_FRAMES)]
+#: What pydicom raises where a file is damaged.
 UNREADABLE = (
     InvalidDicomError,
+    BytesLengthException,
+    struct.error,
+    zlib.error,
+    RecursionError,
+    IndexError,
     OSError,
     EOFError,
     ValueError,

@@ -124,7 +124,7 @@ def _all_frames(path: Path) -> np.ndarray:
     """The stored values of a multi-frame file, (frames, rows, columns)."""
     try:
         stored = pydicom.dcmread(path).pixel_array
-    except (AttributeError, RuntimeError, ValueError, NotImplementedError, OSError, EOFError) as e:
+    except (RuntimeError, *UNREADABLE) as e:
         raise _undecodable(path) from e
     return stored[None] if stored.ndim == 2 else stored
 

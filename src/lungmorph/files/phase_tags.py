@@ -12,7 +12,7 @@ import pydicom
 from pydicom.dataelem import DataElement
 
 from ..errors import InputError
-from .dicom_header import Header, number, path_of, text
+from .dicom_header import UNREADABLE, Header, number, path_of, text
 from .phase_text import Label, labels_of
 
 #: How much a tag can be trusted to be the phase: said in percent; counted; only in the order of time.
@@ -186,7 +186,7 @@ def _private_values(header: Header) -> dict[str, object]:
             warnings.simplefilter("ignore")
             whole = pydicom.dcmread(Path(path_of(header)), stop_before_pixels=True, force=True)
             return {_key(e): e.value for e in whole if e.tag.is_private and _is_single(e)}
-    except (OSError, ValueError, AttributeError, NotImplementedError, EOFError, KeyError):
+    except UNREADABLE:
         return {}
 
 
