@@ -54,12 +54,15 @@ def check_meta_header(path: Path) -> None:
     """Refuse what ITK takes for another spacing, place or direction, without a word.
 
     Raises:
-        InputError: a negative spacing, or none; a place that is not a number an axis; a file of voxels that
+        InputError: no number of axes; a negative spacing, or none; a place that is not a number an axis; a file of voxels that
             is not there or, where they are not compressed, too short.
     """
     head = _head(path)
     if head is None:
         return  # ITK refuses it
+    axes = head.fields.get("NDims", "")
+    if not re.fullmatch(r"[1-9]|10", axes):  # ITK breaks down at others
+        raise InputError(path, expected="a number of axes (NDims)", found=axes or "none")
     spacings = [head.fields[n] for n in ("ElementSpacing", "ElementSize") if n in head.fields]
     if not spacings:
         raise InputError(path, expected="a spacing in mm (ElementSpacing)", found="none")
@@ -120,7 +123,7 @@ def check_meta_data(path: Path) -> None:
 def _head(path: Path) -> _Head | None:
     with open(path, "rb") as stream:
         text, _, rest = stream.read(_HEAD_BYTES).partition(b"ElementDataFile")
-    if not text.startswith((b"ObjectType", b"NDims")):
+    if b"NDims" not in text:
         return None
     fields = dict(re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)\s*$", text.decode("latin-1"), re.MULTILINE))
     line, newline, _ = rest.partition(b"\n")
