@@ -124,6 +124,7 @@ def test_pairs_in_any_order_and_two_files(tmp_path):
         ("a.csv", "1,2,3\n4,5,6\n", "no x, y, z"),
         ("a.csv", "x,y,z\n1,2,3\n\n4,five,6\n", "line 4: expected a number, found 'five'"),
         ("a.csv", "x,y,z\n1,2\n", "line 2"),
+        ("a.csv", "x;y;z\n1,5;2;3\n", "found '1,5'; write decimal points, not commas"),
         ("a.csv", "x,y,z\n1,2,nan\n", "'nan'"),
         ("a.csv", "x,x,y,z\n1,1,2,3\n", "x twice"),
         ("a.csv", "# RAS\nx_lps,y_lps,z_lps\n1,2,3\n", "LPS and RAS"),
