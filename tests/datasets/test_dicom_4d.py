@@ -415,6 +415,12 @@ def test_one_lung_is_not_the_lungs(tmp_path):
         ("Lung_R,Lung-Right,right lung,R Lung,RLung_c50,Lung Rt,Lunge re", "right"),
         ("Lungs_50,Lungs 50%,Lung_T00,Lungs 0%,Lung CT50,Lungs phase 30", "both"),
         ("Lung_L_50,L Lung T50,Lung_L^50", "left"),
+        (
+            "Lungenflügel links,Pulmón Izq,Polmone sx,Pulmão E,Lunga vä,Lunge_ve,Płuco L,左肺",
+            "left",
+        ),
+        ("Polmone destro,Pulmón derecho,Pulmão D,Lunge hø,Płuco P,Легкое правое,右肺", "right"),
+        ("Poumons,Polmoni,Pulmões,Lungor,Lunge ges.,Płuca,Лёгкие,肺", "both"),
         ("Lungs_V20,Lungs 20 Gy,Lung 1", ""),
         ("LUNGS,lungs,Lung,total lung,Lung Total,Lungs_Both,TotalLung,Lungen", "both"),
         ("Lungs-GTV,Lung-PTV,PTV lung,lung_tumor,Heart,Lung_L_PRV,zLung,Lungs minus GTV", ""),
@@ -436,3 +442,39 @@ def test_which_regions_are_the_lungs():
     names, remark = lung_regions(["Lungs_ex", "Lungs_50", "Heart"], 0.0)
     assert names == []
     assert "(Lungs_ex, Lungs_50)" in remark
+
+
+def test_sets_of_two_patients_with_the_same_uids(tmp_path):
+    tags = {
+        "StudyInstanceUID": "1.2.3",
+        "FrameOfReferenceUID": "1.2.4",
+        "SOPInstanceUID": "1.2.5.1000",
+    }
+    for k, name in enumerate(("A", "B")):
+        shared = study(PatientID=name, PatientName=name, **tags)
+        _, slices = write_4d(tmp_path / name, shared=shared)
+        write_structures(tmp_path / f"{name}.dcm", {"GTV": drawn(slices[0][k : k + 1])}, shared)
+    for k, case in enumerate(open_dataset(tmp_path).cases):
+        assert where(case.scan("T00").structures["GTV"]()) == on(k)
+
+
+def test_a_set_without_contours_is_told(tmp_path):
+    shared, slices = write_4d(tmp_path)
+    write_structures(tmp_path / "empty.dcm", {"GTV": []}, shared)
+    points = {"Isocentre": drawn(slices[0][1:2])}
+    images = [str(slices[0][1].SOPInstanceUID)]
+    write_structures(tmp_path / "points.dcm", points, shared, images=images, kind="POINT")
+    (case,) = open_dataset(tmp_path).cases
+    assert not case.scan("T00").structures
+    assert any("empty.dcm: not used, no region in it has contours" in n for n in case.notes)
+    assert any("Isocentre, phase 0 %: 1 points or open lines" in n for n in case.notes)
+
+
+def test_a_region_smaller_than_a_voxel_costs_no_case(tmp_path):
+    shared, slices = write_4d(tmp_path)
+    regions = {"A": drawn(slices[0][1:3]), "Seed": drawn(slices[0][1:2], (0.3, 0.3), (0.7, 0.7))}
+    write_structures(tmp_path / "rs.dcm", regions, shared)
+    (case,) = open_dataset(tmp_path).cases
+    assert list(case.scan("T00").structures) == ["A"]
+    assert not case.problems
+    assert any("Seed, phase 0 %: left out, no centre of a voxel" in note for note in case.notes)

@@ -199,6 +199,21 @@ def test_scans_may_be_folders_of_slices(tmp_path: Path) -> None:
     assert [float(case.scan(s).load().data.mean()) for s in ("exhale", "inhale")] == [0, 10]
 
 
+def test_folders_of_slices_as_exports_lay_them(tmp_path: Path) -> None:
+    """Slices below the folder that is called like the scan, a note among them, landmarks beside that folder."""
+    for number, name in enumerate(("baseline", "followup")):
+        hu = np.full((4, 5, 6), 10 * number, np.int16)
+        place = tmp_path / "p" / name / "DICOM" / "SE1"
+        write_series(place, hu, series=new_series(SeriesNumber=number))
+        (place / "000_README.txt").write_text("a note")
+    write_pairs(tmp_path / "p" / "landmarks.csv", in_lungs(4), in_lungs(4))
+    (case,) = open_dataset(tmp_path, "folder").cases
+    assert case.problems == ()
+    assert case.id == "p"
+    assert [float(case.scan(s).load().data.mean()) for s in ("baseline", "followup")] == [0, 10]
+    assert [len(marked) for marked in case.landmark_sets] == [4]
+
+
 def test_a_file_that_is_broken_is_a_problem_of_its_case(tmp_path: Path) -> None:
     images(tmp_path, "a/exp.nii", "a/insp.nii", "b/exp.nii", "b/insp.nii")
     (tmp_path / "b" / "insp.nii").write_bytes(b"not an image")

@@ -307,8 +307,9 @@ def test_truncated_voxels_are_seen_when_they_are_read(lungct):
         case.scan("exhale").load()
 
 
-def test_a_damaged_dataset_file_is_said_and_the_names_serve(lungct):
-    (lungct / "LungCT_dataset.json").write_text("{'name': LungCT")
+@pytest.mark.parametrize("text", ["{'name': LungCT", '{"name": ' + "[" * 100_000])
+def test_a_damaged_dataset_file_is_said_and_the_names_serve(lungct, text):
+    (lungct / "LungCT_dataset.json").write_text(text)
     dataset = open_dataset(lungct)
     (line,) = dataset.problems
     assert "LungCT_dataset.json: expected a dataset file in JSON" in line
@@ -326,6 +327,17 @@ def test_an_entry_that_is_no_pair_is_said(lungct, entry):
     dataset = open_dataset(lungct)
     (line,) = dataset.problems
     assert "LungCT_dataset.json: expected the" in line
+    assert len(dataset.cases) == 4
+
+
+def test_a_pair_of_one_image_is_said(lungct):
+    path = lungct / "LungCT_dataset.json"
+    content = json.loads(path.read_text())
+    content["training_paired_images"].insert(0, {"fixed": image(2, 0), "moving": image(2, 0)})
+    path.write_text(json.dumps(content))
+    dataset = open_dataset(lungct)
+    (line,) = dataset.problems
+    assert "two images in a pair of training_paired_images, found imagesTr/LungCT_0002_0000" in line
     assert len(dataset.cases) == 4
 
 

@@ -57,6 +57,7 @@ def test_a_reader_that_fails_to_look_does_not_stop_the_next(
     [
         (("gone",), {}, "expected a dataset, found nothing there"),
         (("", "dir-lab"), {}, "expected one of dirlab-4dct, .*, found 'dir-lab'"),
+        (("", "learn2rg"), {}, "found 'learn2rg'; is it learn2reg\\?"),
         (("", "table"), {"pattern": "{scan}"}, "kind table: expected no option, found pattern"),
         (("", "folder"), {"size": (1, 2, 3)}, "expected the options pattern, found size"),
         (("",), {"colour": 3}, "expected options of one kind of dataset .*, found colour"),

@@ -109,13 +109,14 @@ def test_a_row_a_scan(folder: Path) -> None:
         write_points(folder / f"{name}.csv", points)
         write_points(folder / f"{name}_auto.csv", points[:4])
     write_mask(folder / "tumour.nii.gz", chest(0) > 60)
+    write(folder / "c.nii.gz", chest(0))
     case = only(
         opened(
             folder,
             "id;phase;image;mask;landmarks:Expert Set;keypoints:auto;structure:GTV 1;patient",
             "c;0;a.nii.gz;a_mask.nii.gz;T00.csv;T00_auto.csv;;Jo",
             "c;20;b.mha;;T20.csv;T20_auto.csv;;",
-            "c;50;a.nii.gz;;T50.csv;;tumour.nii.gz;Jo",
+            "c;50;c.nii.gz;;T50.csv;;tumour.nii.gz;Jo",
         )
     )
     assert case.problems == ()
@@ -182,6 +183,27 @@ def test_phases_of_a_4d_ct_in_a_dicom_folder(tmp_path: Path) -> None:
     write_series(tmp_path / "one", phase_hu(7), series=new_series())
     (plain,) = opened(tmp_path, "id,image,phase", "c,one,50").cases
     np.testing.assert_array_equal(plain.scans[0].load().data.numpy(), phase_hu(7))
+
+
+def test_one_scan_twice_is_no_pair(folder: Path) -> None:
+    siemens(folder / "ct", (0, 50))
+    write_series(folder / "one", phase_hu(7), series=new_series())
+    dataset = opened(
+        folder,
+        "id,fixed,moving,fixed_phase,moving_phase",
+        "file,a.nii.gz,../my scans/a.nii.gz,,",
+        "phase,ct,ct,50,50",
+        "single,one,one,0,50",  # one scan, whatever phase is asked for
+        "good,ct,ct,0,50",
+    )
+    file, good, phase, single = (case.problems for case in dataset.cases)
+    assert good == ()
+    for problems in (file, phase, single):
+        (line,) = problems
+        assert "expected different scans as fixed and moving, found " in line
+        assert line.endswith("twice")
+    lines = ("id,scan,image,role", "c,one,b.mha,fixed", "c,two,b.mha,moving")
+    assert "different scans as one and two" in only(opened(folder, *lines)).problems[0]
 
 
 def test_what_is_wrong_with_a_case_stays_with_it(folder: Path) -> None:

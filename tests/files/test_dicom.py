@@ -84,6 +84,33 @@ def test_compressed_slices(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path).data.numpy(), large)
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_slice_that_is_shown_inverted_has_the_same_hu(tmp_path, compressed):
+    values = np.random.default_rng(4).integers(-1000, 1200, (3, 64, 48)).astype(np.int16)
+    write_series(tmp_path, values, spacing=SPACING)
+    for path in tmp_path.iterdir():
+        data = pydicom.dcmread(path)
+        data.PhotometricInterpretation = "MONOCHROME1"
+        if compressed:
+            data.compress(RLELossless)
+        data.save_as(path)
+    np.testing.assert_array_equal(read_image(tmp_path).data.numpy(), values)
+
+
+@pytest.mark.parametrize("change", ["fewer voxels", "more rows"])
+def test_fewer_voxels_than_the_header_says(tmp_path, change):
+    write_series(tmp_path, hu(), spacing=SPACING)
+    for path in tmp_path.iterdir():
+        data = pydicom.dcmread(path)
+        if change == "fewer voxels":
+            data.PixelData = data.PixelData[:-20]
+        else:
+            data.Rows += 2
+        data.save_as(path)
+    with pytest.raises(InputError, match=r"expected \d+ bytes of voxels \(\d rows of 8\), found"):
+        read_image(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("dtype", "stored_padding", "tag"),
     [(np.int16, -2000, -2000), (np.uint16, 63536, 63536), (np.int16, -2000, 63536)],
@@ -247,3 +274,14 @@ def test_positions_rounded_by_the_scanner_are_even(tmp_path):
     for k in range(9):
         write_slice(tmp_path / f"{k}", hu()[0], series=series, position=(0, 0, round(0.625 * k, 1)))
     assert read_image(tmp_path).grid.spacing[2] == pytest.approx(0.625)
+
+
+def test_a_header_that_is_damaged_in_its_first_bytes_is_one_line(tmp_path):
+    write_series(tmp_path, hu(), spacing=SPACING)
+    path = sorted(tmp_path.iterdir())[2]
+    raw = path.read_bytes()
+    path.write_bytes(
+        raw[:138] + b"\x05" + raw[139:]
+    )  # the group length: five bytes of a number of four
+    with pytest.raises(InputError, match=rf"{path.name}: expected a readable DICOM file"):
+        read_image(tmp_path)

@@ -192,6 +192,35 @@ def test_phases_named_by_their_folders_alone(tmp_path):
     assert ct.notes[0] == "phases from the name of the folder"
 
 
+def test_phases_named_by_the_folders_above(tmp_path):
+    shared = study()
+    for p in FIVE:
+        own = series(shared, SeriesDescription="4D")
+        write_scan(tmp_path / f"{p}%" / "DICOM", phase_hu(p), own)
+    ct = one(tmp_path)
+    check_content(ct, FIVE)
+    assert ct.notes[0] == "phases from the name of the folder"
+
+
+def test_two_patients_with_the_same_uids(tmp_path):
+    """As some anonymisers make them: one on top of the other, they would look like one longer scan."""
+    tags = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
+    for k, name in enumerate(("A", "B")):
+        for p in (0, 50):
+            own = {"SeriesInstanceUID": f"1.2.5.{p}", "SOPInstanceUID": f"1.2.6.{p}.1000"}
+            own["SeriesDescription"] = f"{p}%"
+            place = (*ORIGIN[:2], ORIGIN[2] + k * SIZE[0] * SPACING[2])
+            shared = study(PatientID=name, PatientName=name, **tags)
+            folder = tmp_path / name / str(p)
+            write_scan(folder, phase_hu(p + k), series(shared, **own), origin=place)
+    found = find_phases(tmp_path)
+    assert found.problems == []
+    assert [ct.patient for ct in found.ct] == ["A", "B"]
+    for k, ct in enumerate(found.ct):
+        for phase, p in zip(ct.phases, (0, 50), strict=True):
+            np.testing.assert_array_equal(phase.load().data.numpy(), phase_hu(p + k))
+
+
 def test_enhanced_ct_on_an_oblique_grid(tmp_path, oblique):
     scanners.enhanced(tmp_path / "4d.dcm", (0, 20, 40, 60, 80), oblique)
     ct = one(tmp_path)

@@ -71,12 +71,24 @@ def _meta(path: Path, **change: str) -> Path:
         ({"TransformMatrix": "-1 0 0 0 1 0 0 0 1"}, "right-handed"),
         ({"DimSize": "3 9 1"}, "at least 2 voxels"),
         ({"ElementNumberOfChannels": "3"}, "one value a voxel"),
+        ({"NDims": "-3"}, r"a number of axes \(NDims\), found -3"),
+        ({"Offset": "nan 20 30"}, r"3 numbers in mm \(Offset\), found nan 20 30"),
+        ({"Offset": "1 2"}, r"3 numbers in mm \(Offset\), found 1 2"),
+        ({"Position": "left 0 0"}, r"3 numbers in mm \(Position\), found left 0 0"),
     ],
 )
 def test_a_bad_header_is_refused(tmp_path: Path, change: dict[str, str], said: str) -> None:
     (tmp_path / "scan.raw").write_bytes(bytes(162))
     with pytest.raises(InputError, match=said):
         read_grid(_meta(tmp_path / "scan.mhd", **change))
+
+
+def test_a_header_that_begins_with_a_comment_is_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "scan.raw").write_bytes(bytes(162))
+    path = _meta(tmp_path / "scan.mhd", ElementSpacing="1 1 -1")
+    path.write_text("Comment = of a phantom\n" + path.read_text())
+    with pytest.raises(InputError, match="positive spacing"):
+        read_grid(path)
 
 
 def test_a_header_without_its_data_file_names_that_file(tmp_path: Path) -> None:

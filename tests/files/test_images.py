@@ -196,6 +196,14 @@ def bad_images(folder: Path) -> dict[str, tuple[Path, str]]:
         "no step nrrd": (folder / "none.nrrd", "a spacing in mm along every axis"),
         "cm nrrd": (folder / "cm.nrrd", "space units of mm"),
         "analyze": (patched(folder / "a.nii", good, (344, "<4s", (b"",))), "ANALYZE"),
+        "nan qform": (
+            patched(folder / "q.nii", good, (252, "<2h", (1, 0)), (268, "<f", (np.nan,))),
+            "a quaternion and an offset of finite numbers",
+        ),
+        "zero offset": (
+            patched(folder / "zo.nii", good, (108, "<f", (0.0,))),
+            "(vox_offset from 348 on), found 0",
+        ),
         "nan offset": (patched(folder / "o.nii", good, (108, "<f", (np.nan,))), "damaged"),
         "too large": (saved(folder / "large.nrrd", itk(ct() * 1e300)), "NaN or infinity"),
         "one slice": (saved(folder / "thin.mha", itk(ct()[:1])), "7x6x1"),
@@ -221,7 +229,7 @@ NAMES = [
     *("sform of another spacing", "zero pixdim", "negative pixdim", "nan pixdim", "zero spacing"),
     *("negative spacing", "huge spacing", "tiny spacing", "one slice", "compressed nii"),
     *("no spacing mha", "no spacing nrrd", "no step nrrd", "cm nrrd", "analyze", "nan offset"),
-    "too large",
+    *("too large", "nan qform", "zero offset"),
 ]
 
 
@@ -381,3 +389,39 @@ def test_a_name_that_is_no_text_is_refused(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+
+_PACKED = "expected 12288 bytes (16x16x24 voxels of MET_SHORT) when unpacked"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda head, packed: (head, packed[:-100]), _PACKED),
+        (lambda head, packed: (head, packed[:50] + bytes(40) + packed[90:]), _PACKED),
+        (lambda head, packed: (re.sub(rb"CompressedDataSize.*\n", b"", head), packed), ""),
+    ],
+    ids=["truncated", "damaged", "size left out"],
+)
+@pytest.mark.parametrize("suffix", [".mha", ".mhd"])
+def test_damaged_compressed_meta_image(tmp_path, suffix, change, said):
+    """ITK reads such files without a word, and leaves in the image what was in memory."""
+    noise = np.random.default_rng(0).integers(-999, 999, (24, 16, 16)).astype(np.int16)
+    path = tmp_path / f"scan{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(noise), str(path), True)
+    assert np.array_equal(read_image(path).data.numpy(), noise)
+    inside = suffix == ".mha"
+    head, mark, rest = path.read_bytes().partition(b"ElementDataFile")
+    line, newline, local = rest.partition(b"\n")
+    packed = tmp_path / "scan.zraw"
+    head, voxels = change(head, local if inside else packed.read_bytes())
+    path.write_bytes(head + mark + line + newline + (voxels if inside else b""))
+    if not inside:
+        packed.write_bytes(voxels)
+    if said or inside:
+        with pytest.raises(
+            InputError, match=re.escape(said or "(CompressedDataSize), found nothing")
+        ):
+            read_image(path)
+    else:  # the whole of a file of its own: its size says it
+        assert np.array_equal(read_image(path).data.numpy(), noise)

@@ -128,6 +128,7 @@ def in_order(names: list[str]) -> tuple[list[str], object]:
         ([f"{p}%" for p in (0, 17, 33, 50, 67, 83)], [0, 17, 33, 50, 67, 83]),
         ([f"Phase {k + 1}/10" for k in range(10)], [10.0 * k for k in range(10)]),
         ([f"Phase {k + 1}" for k in range(5)], [0, 20, 40, 60, 80]),
+        ([f"Fase {k + 1} di 5" for k in range(5)], [0, 20, 40, 60, 80]),
         ([f"Phase {k}" for k in range(5)], [0, 20, 40, 60, 80]),
         ([f"Phase {k}" for k in (0, 1, 2, 3, 5, 6, 7, 8, 9)], [0, 10, 20, 30, 50, 60, 70, 80, 90]),
         ([f"Phase {10 * k}" for k in range(10)], [10.0 * k for k in range(10)]),

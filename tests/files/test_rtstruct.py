@@ -85,6 +85,15 @@ def test_polygons_with_a_common_edge_share_no_voxel():
     assert (one | other).sum() == 16 * 7
 
 
+@pytest.mark.parametrize("again", [lambda c: c[::-1], lambda c: np.roll(c, 7, axis=0)])
+def test_a_contour_drawn_again_the_other_way_round_makes_no_hole(again):
+    contour = ring(OBLIQUE, 4, 10)
+    once = fill_contours(place_contours([contour], OBLIQUE), OBLIQUE).data
+    twice = fill_contours(place_contours([contour, again(contour)], OBLIQUE), OBLIQUE).data
+    assert bool(once.any())
+    assert (once == twice).all()
+
+
 def test_contours_off_the_slices_are_reported():
     contours = [
         ring(OBLIQUE, 2.1, 10),  # a quarter of a millimetre off: of slice 2

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files.breathing_ct import Phase
+from ..files.contour_mask import covers_voxel
 from ..files.dicom_folder import DicomFolder
 from ..files.dicom_header import Header, text
 from ..files.phase_divide import Stack
@@ -60,8 +61,17 @@ def attach_structures(found: DicomFolder) -> Structures:
         except InputError as error:
             made.problems.append(str(error))
     phases = [phase for ct in found.ct for phase in ct.phases]
+    of_patient: dict[str, list[Phase]] = defaultdict(list)
+    for ct in found.ct:
+        of_patient[ct.patient].extend(ct.phases)
     for one in sorted(sets, key=lambda s: (s.time, s.path), reverse=True):  # the newest first
-        targets, why = _targets(one, phases, found.others)
+        if not one.regions:
+            made.notes[one.patient].append(f"{one.path}: not used, no region in it has contours")
+            continue
+        # first those of its patient: some anonymisers give the same UIDs to every patient
+        targets, why = _targets(one, of_patient.get(one.patient, phases), found.others)
+        if not targets and one.patient in of_patient:
+            targets, _ = _targets(one, phases, found.others)
         if not targets:
             made.notes[one.patient].append(f"{one.path}: not used, {why}")
         for phase, images in targets:
@@ -135,8 +145,14 @@ def _add(drawn: Drawn, one: StructureSet, phase: Phase, images: frozenset[Image]
             drawn.notes.append(
                 f"{where}: no contour on {placed.skipped_slices} slices in its midst"
             )
-        if placed.by_slice:
+        if region.open:
+            drawn.notes.append(
+                f"{where}: {region.open} points or open lines, which enclose nothing"
+            )
+        if placed.by_slice and covers_voxel(placed, phase.grid):
             usable.append(region.name)
+        elif placed.by_slice:
+            drawn.notes.append(f"{where}: left out, no centre of a voxel lies inside it")
     if usable:
         drawn.files.append(one.path)
     for name in usable:

@@ -54,7 +54,7 @@ def open_dataset(root: Path, *, pattern: str | None = None) -> Dataset:
     names = _ids(root, list(groups))
     in_folder: dict[Path, set[tuple[str, ...]]] = defaultdict(set)
     for image in found:
-        in_folder[image.path.parent].add(image.key)
+        in_folder[image.named.parent].add(image.key)
     cases, unclear = [], []
     for key, group in groups.items():
         problems: list[str] = []
@@ -64,7 +64,7 @@ def open_dataset(root: Path, *, pattern: str | None = None) -> Dataset:
             unclear.append(error)
             problems.append(str(error))
             pair = ("", "")
-        alone = all(len(in_folder[image.path.parent]) == 1 for image in group)
+        alone = all(len(in_folder[image.named.parent]) == 1 for image in group)
         cases.append(_case(names[key], group, pair, masks, alone, problems))
     if unclear and len(unclear) == len(cases):
         raise unclear[0]
@@ -170,13 +170,13 @@ def _landmarks(
 ) -> list[LandmarkSet]:
     """Pairs first, then the points of single scans."""
     sets = []
-    folders = sorted({image.path.parent for image in group})
+    folders = sorted({image.named.parent for image in group})
     titles = {f"{title}_landmarks.csv" for title in (name, group[0].key[-1]) if title}
     titles |= {"landmarks.csv"} if alone else set()
     files = [folder / title for folder in folders for title in sorted(titles)]
     for path in dict.fromkeys(path for path in files if path.is_file()):
         sets += pair_set(path, *pair, problems) if all(pair) else []
-    points = {image.scan: file for image in group if (file := _points(image.path))}
+    points = {image.scan: file for image in group if (file := _points(image.named))}
     if points:
         sets += scan_set("landmarks", points, {scan.name: scan.grid for scan in scans}, problems)
     return sets

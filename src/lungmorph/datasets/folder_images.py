@@ -18,6 +18,10 @@ from .scan_names import ScanName, taken_apart, without_mask
 
 #: Folders below the root that are looked into.
 DEPTH = 4
+#: Files of a folder that are looked at for DICOM: notes and licences lie among slices.
+_LOOK_AT = 20
+#: Folders above one with slices whose names may be that of the scan ("baseline/DICOM/series1").
+_ABOVE = 2
 FIELDS = {
     "id": r"[^/]+",
     "scan": r"[^/]+",
@@ -32,6 +36,7 @@ class Found:
 
     Attributes:
         path: file, or folder of DICOM slices.
+        named: the path, or a folder above it, whose name says the scan; masks and landmarks lie beside it.
         key: the same for all scans of a case: what tells it apart, the general part first.
         scan: name of the scan.
         words: what that name says.
@@ -40,6 +45,7 @@ class Found:
     """
 
     path: Path
+    named: Path
     key: tuple[str, ...]
     scan: str
     words: ScanName
@@ -59,7 +65,7 @@ def images_below(root: Path, depth: int = DEPTH) -> Iterator[Path]:
         inside = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
     files = [Path(e.path) for e in inside if e.is_file()]
     images = [path for path in files if file_suffix(path) in READABLE]
-    if not images and files and is_dicom(files[0]):
+    if not images and any(map(is_dicom, files[:_LOOK_AT])):
         yield root
         return
     yield from images
@@ -85,11 +91,22 @@ def by_words(root: Path, images: Sequence[Path]) -> list[Found]:
     """The images whose names say which scan they are."""
     found = []
     for path in images:
-        words = taken_apart(stem_of(path))
+        named = _named(root, path)
+        words = taken_apart(stem_of(named))
         if words.scan and path != root:
-            key = (*path.parent.relative_to(root).parts, words.rest)
-            found.append(Found(path, key, words.scan, words, words.percent))
+            key = (*named.parent.relative_to(root).parts, words.rest)
+            found.append(Found(path, named, key, words.scan, words, words.percent))
     return found
+
+
+def _named(root: Path, path: Path) -> Path:
+    """What has the name of the scan: the path itself, or, for a folder of slices, the nearest above that has one."""
+    for place in (path, *path.parents[:_ABOVE]) if path.is_dir() else ():
+        if place == root:
+            break
+        if taken_apart(stem_of(place)).scan:
+            return place
+    return path
 
 
 def by_pattern(root: Path, images: Sequence[Path], pattern: str) -> list[Found]:
@@ -110,7 +127,7 @@ def by_pattern(root: Path, images: Sequence[Path], pattern: str) -> list[Found]:
         name = said.get("scan") or f"T{percent:02.0f}"
         patient = said.get("patient", "")
         key = (patient, said.get("id", ""))
-        found.append(Found(path, key, name, words, percent, patient))
+        found.append(Found(path, path, key, name, words, percent, patient))
     if not found:
         seen = ", ".join(p.relative_to(root).as_posix() for p in images[:3])
         raise InputError(

@@ -38,7 +38,7 @@ def image_scan(
     found = noted(problems, partial(_looked_at, path, series, percent))
     if found is None:
         return None
-    grid, load = found
+    grid, load, part = found
     masks = {key: _mask(file, grid, problems) for key, file in (structures or {}).items()}
     return Scan(
         name,
@@ -49,20 +49,21 @@ def image_scan(
         None if lungs is None else _mask(lungs, grid, problems),
         {key: mask for key, mask in masks.items() if mask is not None},
         partial(files_at, path, *filter(None, (lungs, *(structures or {}).values()))),
-        f"{series}, {percent}" if path.is_dir() else "",
+        part,
     )
 
 
 def _looked_at(
     path: Path, series: str | None, percent: float | None
-) -> tuple[Grid, Callable[[], Volume]]:
+) -> tuple[Grid, Callable[[], Volume], str]:
+    """Grid, voxels, and which part of a folder it is."""
     try:
-        return read_grid(path, series), partial(read_image, path, series)
+        return read_grid(path, series), partial(read_image, path, series), series or ""
     except InputError:
         if percent is None or not path.is_dir():
             raise
     phase = find_phase(path, f"{percent:g}", series)
-    return phase.grid, phase.load
+    return phase.grid, phase.load, f"{series or ''}, {percent:g} %"
 
 
 def _mask(path: Path, grid: Grid, problems: list[str]) -> Callable[[], Volume] | None:

@@ -197,7 +197,7 @@ def _listed(folder: Path, problems: list[str], notes: list[str]) -> _Listed:
 def _read(path: Path, found: _Listed, problems: list[str]) -> None:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(path, expected="a dataset file in JSON", found=str(error)) from error
     if not isinstance(content, dict):
         raise InputError(path, expected="a JSON object", found=type(content).__name__)
@@ -240,4 +240,8 @@ def _listed_pair(path: Path, key: str, entry: Any) -> tuple[str, str]:
                 found=json.dumps(entry)[:100],
             )
         images.append(place.as_posix())
+    if images[0] == images[1]:
+        raise InputError(
+            path, expected=f"two images in a pair of {key}", found=f"{images[0]} twice"
+        )
     return images[0], images[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import logging
 from collections.abc import Iterable
@@ -119,8 +120,12 @@ def _has_files(root: Path) -> bool:
 
 def _checked(kind: str) -> str:
     if kind not in READERS:
+        near = difflib.get_close_matches(kind.lower(), READERS, 1, 0.5)
         raise InputError(
-            "kind of dataset", expected=f"one of {', '.join(READERS)}", found=repr(kind)
+            "kind of dataset",
+            expected=f"one of {', '.join(READERS)}",
+            found=repr(kind),
+            do=f"is it {near[0]}?" if near else "",
         )
     return kind
 

@@ -180,6 +180,7 @@ def _case(
         c: _common(rows, c, problems) for c in ("patient", "group", "split", "published_before")
     }
     where, line = rows[0].table, rows[0].line
+    problems += _same_scans(rows[0].where, scans)
     split = told["split"].lower() or None
     if split not in (None, *SPLITS):
         problems.append(
@@ -204,6 +205,19 @@ def _case(
         problems=tuple(problems),
         notes=tuple(dict.fromkeys(row.get("comment") for row in rows if row.get("comment"))),
     )
+
+
+def _same_scans(where: str, scans: list[Scan]) -> list[str]:
+    """A line for every scan that is another one once more: registered with itself it would look perfect."""
+    names: dict[tuple[Path, str], str] = {}
+    lines = []
+    for scan in scans:
+        first = names.setdefault((scan.source.resolve(), scan.part), scan.name)
+        if first != scan.name:
+            lines.append(
+                f"{where}: expected different scans as {first} and {scan.name}, found {scan.source} twice"
+            )
+    return lines
 
 
 def _common(rows: list[Row], column: str, problems: list[str]) -> str:

@@ -43,7 +43,7 @@ class Placed:
 def place_contours(contours: Sequence[Float], grid: Grid) -> Placed:
     """Sort contours, points (N, 3) in LPS mm, into the slices of a grid.
 
-    Contours that are there twice count once.
+    Contours that are there twice count once, wherever they begin and whichever way they run.
     """
     by_slice: dict[int, list[Float]] = defaultdict(list)
     seen: set[bytes] = set()
@@ -58,7 +58,7 @@ def place_contours(contours: Sequence[Float], grid: Grid) -> Placed:
             between.append(abs(height - k) * grid.spacing[2])
         elif not 0 <= k < grid.size[2]:
             outside += 1
-        elif (mark := np.round(index, 3).tobytes()) not in seen:
+        elif (mark := np.unique(np.round(index, 3) + 0.0, axis=0).tobytes()) not in seen:
             seen.add(mark)
             by_slice[k].append(index[:, :2])
     return Placed(dict(by_slice), tuple(between), outside, tilted)
@@ -74,6 +74,16 @@ def fill_contours(placed: Placed, grid: Grid) -> Volume:
         for polygon in polygons:
             mask[k] ^= inside_polygon(polygon, grid.shape[1:])
     return Volume(torch.from_numpy(mask), grid)
+
+
+def covers_voxel(placed: Placed, grid: Grid) -> bool:
+    """Whether the centre of some voxel lies inside a contour: a marked seed may be smaller than a voxel."""
+    shape = grid.shape[1:]
+    return any(
+        inside_polygon(polygon, shape).any()
+        for polygons in placed.by_slice.values()
+        for polygon in polygons
+    )
 
 
 def inside_polygon(polygon: Float, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -115,11 +115,13 @@ def arrange(
     cone_beam: bool = False,
 ) -> None:
     """Sort the headers of CT slices into 4D CTs and other scans, and add them to ``made``."""
-    series: dict[str, list[Header]] = defaultdict(list)
-    kept, copies = _without_copies([h for h in headers if text(h, "Modality") == "CT"])
-    _fill(kept)
+    # some anonymisers give the same UIDs to every patient
+    series: dict[tuple[str, str], list[Header]] = defaultdict(list)
+    slices_of_ct = [h for h in headers if text(h, "Modality") == "CT"]
+    _fill(slices_of_ct)
+    kept, copies = _without_copies(slices_of_ct)
     for header in kept:
-        series[str(header.SeriesInstanceUID)].append(header)
+        series[name_of(header), str(header.SeriesInstanceUID)].append(header)
     days: dict[tuple[str, str], list[Stack]] = defaultdict(list)
     dated = {name_of(header) for header in kept if text(header, "StudyDate")}
 
@@ -293,6 +295,7 @@ def _without_copies(headers: Sequence[Header]) -> tuple[list[Header], Counter[st
 def _facts(uid: str, header: Header) -> tuple[object, ...]:
     return (
         uid,
+        name_of(header),
         header.frame_index,
         text(header, "SeriesInstanceUID"),
         tuple(round(v, 2) for v in numbers(header, "ImagePositionPatient")),

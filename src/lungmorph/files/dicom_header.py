@@ -7,8 +7,10 @@ story (names, times, comments) may be broken and then counts as absent.
 from __future__ import annotations
 
 import re
+import struct
 import sys
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from math import isfinite
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage
@@ -69,6 +71,7 @@ STORY_TAGS = (
     "ManufacturerModelName",
     "ImageType",
     "ImageComments",
+    "PhotometricInterpretation",
     "ProtocolName",
     "AcquisitionProtocolDescription",
     "DerivationDescription",
@@ -89,8 +92,14 @@ STORY_TAGS = (
 )
 _FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _TAGS = [Tag(name) for name in (*PLACE_TAGS, *STORY_TAGS, *_FRAMES)]
+#: What pydicom raises where a file is damaged.
 UNREADABLE = (
     InvalidDicomError,
+    BytesLengthException,
+    struct.error,
+    zlib.error,
+    RecursionError,
+    IndexError,
     OSError,
     EOFError,
     ValueError,

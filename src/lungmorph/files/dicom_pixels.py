@@ -1,7 +1,8 @@
 """The voxels of DICOM slices in HU.
 
 GDCM (through SimpleITK) decodes and rescales each slice; frames of enhanced CT, of which GDCM would
-rescale all with the values of the first, are decoded by pydicom and rescaled here.
+rescale all with the values of the first, and slices that are shown inverted (MONOCHROME1), which GDCM would
+invert, are decoded by pydicom and rescaled here.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ import torch
 
 from ..errors import InputError
 from ..space import AIR_HU, Grid, Volume
-from .dicom_header import UNREADABLE, Header, path_of
+from .dicom_header import UNREADABLE, Header, path_of, text
 from .quiet import itk_name, quiet_itk
+
+#: That of compressed voxels, as DICOM writes it.
+_UNKNOWN_LENGTH = 0xFFFFFFFF
 
 
 def pixel_digest(path: Path) -> str:
@@ -56,6 +60,9 @@ def slice_pixels(path: Path, header: Header) -> np.ndarray:
         InputError: as :func:`read_stack`.
     """
     frame = header.frame_index
+    _check_length(path, header)
+    if frame is None and text(header, "PhotometricInterpretation") == "MONOCHROME1":
+        frame = 0  # GDCM would invert the values, so that they look right on a screen
     values = _decoded(path) if frame is None else _frame_values(path, header, frame)
     if values.shape != (int(header.Rows), int(header.Columns)):
         raise InputError(
@@ -66,6 +73,29 @@ def slice_pixels(path: Path, header: Header) -> np.ndarray:
         low, high = padding
         values[(values >= low) & (values <= high)] = AIR_HU
     return values
+
+
+def _check_length(path: Path, header: Header) -> None:
+    """Where there are fewer voxels than the header says, GDCM hands over what is in memory behind them."""
+    if header.frame_index is not None:
+        return  # pydicom refuses it
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = pydicom.dcmread(path, specific_tags=["PixelData"], defer_size=64, force=True)
+            stored = found.get_item("PixelData", keep_deferred=True)
+    except UNREADABLE as error:
+        raise _undecodable(path) from error
+    length = getattr(stored, "length", _UNKNOWN_LENGTH)
+    bits = int(header.get("BitsAllocated") or 16)
+    needed = (int(header.Rows) * int(header.Columns) * bits + 7) // 8
+    if length < needed:
+        raise InputError(
+            path,
+            expected=f"{needed} bytes of voxels ({header.Rows} rows of {header.Columns})",
+            found=str(length),
+            do="it is truncated, or its header is of another image: export it again",
+        )
 
 
 def _decoded(path: Path) -> np.ndarray:
@@ -94,7 +124,7 @@ def _all_frames(path: Path) -> np.ndarray:
     """The stored values of a multi-frame file, (frames, rows, columns)."""
     try:
         stored = pydicom.dcmread(path).pixel_array
-    except (AttributeError, RuntimeError, ValueError, NotImplementedError, OSError, EOFError) as e:
+    except (RuntimeError, *UNREADABLE) as e:
         raise _undecodable(path) from e
     return stored[None] if stored.ndim == 2 else stored
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,16 +11,12 @@ from ..errors import InputError
 from ..space import Grid
 from .dicom_mark import is_dicom
 from .geometry import PathLike, grid_of
+from .meta_header import check_meta_header
 from .nifti_header import check_nifti_header
 from .nrrd_header import check_nrrd_header
 from .quiet import itk_name, itk_reason, quiet_itk
 from .replace import file_suffix
 
-#: Bytes of a voxel in a MetaImage, of the types that have the same everywhere.
-_META_BYTES = {
-    "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
-    "MET_FLOAT": 4, "MET_DOUBLE": 8,
-}  # fmt: skip
 READABLE = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
 
 
@@ -91,14 +85,14 @@ def check_header(path: Path) -> None:
     """Refuse what ITK would repair in silence in the header of an image file.
 
     Raises:
-        InputError: as :func:`lungmorph.files.nifti_header.check_nifti_header`; in a MetaImage a negative
-            spacing, none, or a data file that is not there or too short; as
+        InputError: as :func:`lungmorph.files.nifti_header.check_nifti_header`,
+            :func:`lungmorph.files.meta_header.check_meta_header` and
             :func:`lungmorph.files.nrrd_header.check_nrrd_header`.
     """
     if file_suffix(path) in (".nii", ".nii.gz"):
         check_nifti_header(path)
     elif file_suffix(path) in (".mha", ".mhd"):
-        _check_meta(path)
+        check_meta_header(path)
     else:
         check_nrrd_header(path)
 
@@ -163,46 +157,3 @@ def unreadable(path: Path, error: RuntimeError) -> InputError:
         found=f"a truncated, damaged or foreign file ({itk_reason(error)})",
         do=f"rename it to {path.suffix.lower()}: ITK does not know capitals" if capitals else "",
     )
-
-
-def _check_meta(path: Path) -> None:
-    """ITK turns a negative MetaImage spacing into another direction, and takes 1 mm for none, without a word."""
-    with open(path, "rb") as stream:
-        head, _, rest = stream.read(8192).partition(b"ElementDataFile")
-    spacings = re.findall(
-        r"^Element(?:Spacing|Size)\s*=\s*(.*)$", head.decode("latin-1"), re.MULTILINE
-    )
-    if head.startswith((b"ObjectType", b"NDims")) and not spacings:
-        raise InputError(path, expected="a spacing in mm (ElementSpacing)", found="none")
-    for line in spacings:
-        if re.search(r"(^|\s)-", line.strip()):
-            raise InputError(
-                path,
-                expected="a positive spacing in mm",
-                found=line.strip(),
-                do="correct the header",
-            )
-    name = rest.partition(b"\n")[0].decode("utf-8", "replace").strip(" =\t\r")
-    # a list or a pattern of files is left to ITK
-    if name and not name.startswith("LIST") and "%" not in name and name != "LOCAL":
-        data = path.parent / name
-        if not data.is_file():
-            raise InputError(data, expected=f"the voxels of {path.name}", found="nothing there")
-        _check_meta_voxels(data, head.decode("latin-1"))
-
-
-def _check_meta_voxels(data: Path, head: str) -> None:
-    """Refuse a data file with fewer bytes than the header of its MetaImage asks for."""
-    told = dict(re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)\s*$", head, re.MULTILINE))
-    size = re.findall(r"\d+", told.get("DimSize", ""))
-    bytes_each = _META_BYTES.get(told.get("ElementType", ""), 0)
-    if told.get("CompressedData", "False").lower() == "true" or not size:
-        return
-    needed, found = math.prod(int(n) for n in size) * bytes_each, data.stat().st_size
-    if found < needed:
-        raise InputError(
-            data,
-            expected=f"{needed} bytes ({'x'.join(size)} voxels of {told['ElementType']})",
-            found=str(found),
-            do="it is truncated: copy it again",
-        )

@@ -17,6 +17,7 @@ from ..space import Grid, Volume
 from .geometry import PathLike, describe, grid_of, place_on_grid
 from .headers import check_dimensions, check_header, check_pixels, dicom_place, unreadable
 from .itk_write import replacing_by_itk
+from .meta_header import check_meta_data
 from .nifti_header import check_nifti_data, read_nifti_header
 from .quiet import itk_name, quiet_itk
 from .replace import file_suffix
@@ -136,6 +137,8 @@ def read_itk_image(
     check_header(path)
     if file_suffix(path) in (".nii", ".nii.gz"):
         _check_nifti(path)
+    elif file_suffix(path) in (".mha", ".mhd"):
+        check_meta_data(path)
     try:
         with _unmistakable(path) as name, quiet_itk():
             reader = sitk.ImageFileReader()

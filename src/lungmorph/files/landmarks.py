@@ -144,6 +144,10 @@ def _commented_space(table: Table) -> str | None:
             found="a comment that speaks of voxels",
             do="write an index list as .txt and name its image",
         )
+    if unit := re.search(r"\b(?:cm|centimet\w+)\b", text, re.IGNORECASE):
+        raise InputError(
+            table.path, expected="points in mm", found=f"a comment that says {unit[0]}"
+        )
     said = {word.upper() for word in re.findall(r"\b(?:LPS|RAS)\b", text, re.IGNORECASE)}
     if len(said) > 1:
         raise InputError(table.path, expected="one frame", found="LPS and RAS in its comments")

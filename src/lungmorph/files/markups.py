@@ -51,7 +51,7 @@ def markup_points(path: Path) -> Float:
     try:
         lists = json.loads("\n".join(read_lines(path)))["markups"]
         kinds = [str(item.get("type")) for item in lists]
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (json.JSONDecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise InputError(path, expected="3D Slicer markups", found="other JSON") from error
     if kinds != ["Fiducial"]:
         raise InputError(

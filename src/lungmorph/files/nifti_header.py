@@ -23,7 +23,7 @@ from .nifti_forms import apart, quaternion_form
 from .replace import file_suffix
 
 _log = logging.getLogger(__name__)
-_HEAD_BYTES = 540
+_HEAD_BYTES, _HEADER_BYTES = 540, 348
 _CHUNK = 1 << 22
 
 _FLOAT32, _FLOAT64 = 16, 64
@@ -81,7 +81,8 @@ def read_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
 
     Raises:
         InputError: no NIfTI header, fewer bytes than one, NIfTI-2 (which ITK does not read), or an ANALYZE
-            header, which does not say where the image lies; a compressed file that is called ``.nii``.
+            header, which does not say where the image lies; voxels that would begin in the header; a compressed
+            file that is called ``.nii``.
     """
     try:
         if file_suffix(path) == ".nii" and _is_gzip(path):
@@ -106,10 +107,11 @@ def read_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
 
 
 def check_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
-    """Check what ITK would repair in a header: spacing and sform.
+    """Check what ITK would repair in a header: spacing, sform and qform.
 
     Raises:
-        InputError: no NIfTI-1; zero, negative or non-finite spacing; a sheared sform.
+        InputError: no NIfTI-1; zero, negative or non-finite spacing; a sheared sform; a qform, where it counts, that
+            is not finite.
     """
     header = read_nifti_header(path)
     spacing = header.spacing[:3]
@@ -122,6 +124,13 @@ def check_nifti_header(path: str | os.PathLike[str]) -> NiftiHeader:
         )
     if header.sform_code > 0 and len(header.shape) >= 3:
         _check_sform(path, header)
+    elif header.qform_code > 0 and not np.isfinite(header.qform).all():
+        raise InputError(
+            path,
+            expected="a quaternion and an offset of finite numbers",
+            found="others (qform)",
+            do="correct the header",
+        )
     elif header.qform_code <= 0:
         _log.warning("%s has neither qform nor sform: its orientation is unknown", path)
     if header.sform_code > 0 and header.qform_code > 0 and len(header.shape) >= 3:
@@ -213,6 +222,13 @@ def _nifti_1(path: str | os.PathLike[str], head: bytes, order: str) -> NiftiHead
             expected="a NIfTI-1 header",
             found="ANALYZE's, or a damaged one",
             do="convert it to NIfTI",
+        )
+    if head[344:347] == b"n+1" and offset < _HEADER_BYTES:
+        raise InputError(
+            path,
+            expected=f"voxels behind the header (vox_offset from {_HEADER_BYTES} on)",
+            found=f"{offset:g}",
+            do="write the image again",
         )
     dim = struct.unpack_from(f"{order}8h", head, 40)
     qform_code, sform_code = struct.unpack_from(f"{order}2h", head, 252)

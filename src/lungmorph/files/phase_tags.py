@@ -12,7 +12,7 @@ import pydicom
 from pydicom.dataelem import DataElement
 
 from ..errors import InputError
-from .dicom_header import Header, number, path_of, text
+from .dicom_header import UNREADABLE, Header, number, path_of, text
 from .phase_text import Label, labels_of
 
 #: How much a tag can be trusted to be the phase: said in percent; counted; only in the order of time.
@@ -65,10 +65,18 @@ def _counted(name: str, strength: int) -> Tag:
 
 
 def _folder_names() -> Tag:
+    """Of the folder that a file lies in, or of the one above where those tell nothing ("50%/DICOM")."""
+
     def read(headers: Sequence[Header]) -> list[Label | None]:
-        folders = list(dict.fromkeys(path_of(header).parent.name for header in headers))
-        labels = dict(zip(folders, labels_of(folders), strict=True))
-        return [labels[path_of(header).parent.name] for header in headers]
+        found: list[Label | None] = [None] * len(headers)
+        for above in (0, 1):
+            names = [path_of(header).absolute().parents[above].name for header in headers]
+            folders = list(dict.fromkeys(names))
+            labels = dict(zip(folders, labels_of(folders), strict=True))
+            found = [labels[name] for name in names]
+            if any(found):
+                break
+        return found
 
     return Tag("the name of the folder", SAID, read)
 
@@ -178,7 +186,7 @@ def _private_values(header: Header) -> dict[str, object]:
             warnings.simplefilter("ignore")
             whole = pydicom.dcmread(Path(path_of(header)), stop_before_pixels=True, force=True)
             return {_key(e): e.value for e in whole if e.tag.is_private and _is_single(e)}
-    except (OSError, ValueError, AttributeError, NotImplementedError, EOFError, KeyError):
+    except UNREADABLE:
         return {}
 
 

@@ -86,10 +86,10 @@ _CONTRAST = re.compile(r"(?<![a-z])contrast[\s_:=(\[-]*$", re.IGNORECASE)
 _MARKED = re.compile(
     r"(?<![a-z])(?:t\s*=|phase|ph|gated?|resp\w*|bin|breath\w*)[\s_,:=#-]*$", re.IGNORECASE
 )
-_PHASE = r"(?<![a-z])(?:phase|phs|ph)[\s_,:=#-]*"
+_PHASE = r"(?<![a-z])(?:phase|fase|phs|ph)[\s_,:=#-]*"
 _OTHER = r"(?<![a-z])(?:resp(?:iratory)?|gated?|bin|vol(?:ume)?|time[\s_-]?point)[\s_,:=#-]*"
 _INDEX = re.compile(
-    rf"(?:{_PHASE}|{_OTHER})(?P<value>\d{{1,2}})\s*(?:/|of|von)\s*(?P<total>\d{{1,2}})(?![\d/])",
+    rf"(?:{_PHASE}|{_OTHER})(?P<value>\d{{1,2}})\s*(?:/|of|von|de|di|van|sur)\s*(?P<total>\d{{1,2}})(?![\d/])",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from ..errors import InputError
 from ..space import Grid, Volume
 from ..space.grid import Float
 from .contour_mask import Placed, fill_contours, place_contours
-from .dicom_header import patient_of, text
+from .dicom_header import UNREADABLE, patient_of, text
 
 #: A slice: SOPInstanceUID, and the frame in a file of several (from 1).
 Image = tuple[str, int | None]
@@ -114,7 +113,7 @@ def read_structures(path: str | os.PathLike[str]) -> StructureSet:
             found="one that breaks off",
             do="export it again",
         ) from error
-    except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, OverflowError) as error:
+    except UNREADABLE as error:
         raise InputError(
             path, expected="a readable structure set", found=f"{error}"[:120] or "a damaged file"
         ) from error

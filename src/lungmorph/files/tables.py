@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,9 @@ def read_lines(path: PathLike) -> list[str]:
     try:
         return Path(path).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise InputError(path, expected="a text file", found="other bytes") from error
+        raise InputError(
+            path, expected="a text file", found="other bytes", do="save it as UTF-8, if it is one"
+        ) from error
     except OSError as error:
         raise InputError(
             path, expected="a text file", found=error.strerror or "nothing there"
@@ -107,5 +110,11 @@ def number_of(path: PathLike, line: int, cell: object) -> float:
         value = math.nan
     if not math.isfinite(value):
         where = f"{path}, line {line}" if line else path
-        raise InputError(where, expected="a number", found=repr(str(cell)[:40]))
+        is_comma = re.fullmatch(r"\s*[-+]?\d+,\d+\s*", str(cell))
+        raise InputError(
+            where,
+            expected="a number",
+            found=repr(str(cell)[:40]),
+            do="write decimal points, not commas" if is_comma else "",
+        )
     return value
