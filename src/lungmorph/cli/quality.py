@@ -80,7 +80,7 @@ def quality(
                 *images,
                 mapping,
                 names=(str(fixed), str(moving)),
-                transform_name=", then ".join(map(str, transform)),
+                transform_names=[str(file) for file in transform],
                 fixed_mask=fixed_lungs,
                 moving_mask=moving_lungs,
                 landmarks=read_landmark_pairs(landmarks) if landmarks else None,
