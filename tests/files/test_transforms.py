@@ -353,6 +353,8 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
     vectors = np.zeros((4, 5, 6, 3), np.float32)
     holed = vectors.copy()
     holed[1, 2, 3, 0] = np.nan
+    marked = vectors.copy()
+    marked[3, 2, 1, 1] = -1e30
     as_vectors = {"isVector": True}
     write_transform(field(np.eye(3)), folder / "whole.h5")
     cut = (folder / "whole.h5").read_bytes()
@@ -426,6 +428,10 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
             ),
             "NaN",
         ),
+        "too long": (
+            saved(folder / "long.mha", sitk.GetImageFromArray(marked, **as_vectors)),
+            "up to 1e+30 mm (1 of 360 numbers",
+        ),
         "left-handed": (saved(folder / "l.mha", left), "right-handed"),
         "niftyreg": (intent(folder / "nr.nii", 1007, b"NREG_TRANS", 5), "reg_transform"),
         "fsl": (intent(folder / "fsl.nii", 2006), "FSL"),
@@ -447,7 +453,16 @@ NAMES = [
         "two",
         "nan",
     ),
-    *("inverse", "other type", "two in text", "two in mat", "two in h5", "array", "scaled"),
+    *(
+        "inverse",
+        "other type",
+        "two in text",
+        "two in mat",
+        "two in h5",
+        "array",
+        "scaled",
+        "too long",
+    ),
     *("plastimatch", "matrix", "foreign", "folder", "whole numbers"),
     *("nan nifti", "nan field", "left-handed", "niftyreg", "fsl", "singular"),
 ]

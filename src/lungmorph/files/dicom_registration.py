@@ -20,6 +20,7 @@ from pydicom.uid import ExplicitVRBigEndian
 from ..errors import InputError
 from ..space import Affine, Composite, DisplacementField, Grid, Transform
 from .dicom_header import UNREADABLE, is_dicom, text
+from .displacements import check_displacements
 
 #: A matrix (written as text) that differs from the identity by less than this changes nothing; mm, and without unit.
 _NOTHING = 1e-5
@@ -147,8 +148,9 @@ def _field(path: Path, item: Dataset, floats: np.dtype[Any]) -> DisplacementFiel
         _refuse(
             path, "offsets everywhere on the grid", f"{undefined} of {values.size // 3} undefined"
         )
-    data = np.moveaxis(values.reshape(nz, ny, nx, 3), -1, 0)
-    return DisplacementField(torch.from_numpy(np.ascontiguousarray(data, np.float32)), grid)
+    data = np.ascontiguousarray(np.moveaxis(values.reshape(nz, ny, nx, 3), -1, 0), np.float32)
+    check_displacements(path, data)
+    return DisplacementField(torch.from_numpy(data), grid)
 
 
 def _refuse(path: Path, expected: str, found: str) -> NoReturn:

@@ -19,6 +19,7 @@ from ..space import Affine, Composite, DisplacementField, Grid, Transform
 from .bspline import sampled_bspline
 from .dicom_header import is_dicom
 from .dicom_registration import read_dicom_registration
+from .displacements import check_displacements
 from .geometry import PathLike, grid_of, place_on_grid
 from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
@@ -51,7 +52,7 @@ def read_transform(path: PathLike) -> Transform:
 
     Raises:
         InputError: missing, damaged or unknown file; a 2D transform; several that no composite joins; a scalar image; displacements
-            that are not finite, or scaled; a field of FSL, which has another meaning; vectors of an NRRD in another
+            that are not finite, beyond all measure, or scaled; a field of FSL, which has another meaning; vectors of an NRRD in another
             space than LPS.
     """
     path = Path(path)
@@ -254,10 +255,7 @@ def _field(image: sitk.Image, path: Path) -> DisplacementField:
         )
     grid = grid_of(image, path)
     data = np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32)
-    if not np.isfinite(data).all():
-        raise InputError(
-            path, expected="finite displacements", found="NaN or infinity", do="make it again"
-        )
+    check_displacements(path, data)
     return DisplacementField(torch.from_numpy(data), grid)
 
 
