@@ -312,6 +312,35 @@ def test_apply_pulls_an_image_as_simpleitk_does(
     assert run(*command, "--like", tmp_path / "fixed.nii.gz")[0] == 2  # it exists now
 
 
+def test_apply_says_what_lies_beyond_the_transform(
+    run: Run, tmp_path: Path, oblique_field: DisplacementField
+) -> None:
+    write_transform(oblique_field, tmp_path / "t.h5")
+    inside, outside = oblique_field.grid.to_world([[10, 10, 10], [90, 10, 10]])
+    for name, points in {"known": [inside], "half": [inside, outside]}.items():
+        write_landmarks(Landmarks(np.array(points)), tmp_path / f"{name}.csv")
+        code, out, _ = run(
+            "apply", tmp_path / "t.h5", tmp_path / f"{name}.csv", "-o", tmp_path / f"q_{name}.csv"
+        )
+        assert code == 0
+        assert ("50 % lie beyond the edge of the transform" in " ".join(out.split())) == (
+            name == "half"
+        )
+    write_image(
+        Volume(torch.zeros(oblique_field.grid.shape), oblique_field.grid), tmp_path / "f.nii.gz"
+    )
+    write_image(small_ct(1), tmp_path / "m.nii.gz")
+    wide = Grid((60, 11, 10), (2.0, 2.5, 3.0), (-10.0, 5.0, 30.0))
+    write_image(Volume(torch.zeros(wide.shape), wide), tmp_path / "wide.nii.gz")
+    for like, least, most in (("f", 0, 0), ("wide", 1, 90)):
+        code, out, _ = run(
+            "apply", tmp_path / "t.h5", tmp_path / "m.nii.gz", "-o", tmp_path / f"w_{like}.nii.gz",
+            "--like", tmp_path / f"{like}.nii.gz", "--json",
+        )  # fmt: skip
+        assert code == 0
+        assert least <= json.loads(out)["beyond_percent"] <= most
+
+
 def test_apply_keeps_labels_whole(
     run: Run, tmp_path: Path, oblique_field: DisplacementField
 ) -> None:
