@@ -23,7 +23,8 @@ def quality(
         list[Path],
         typer.Argument(
             metavar="TRANSFORM...",
-            help="ITK transform, displacement image (LPS mm) or DICOM registration of any tool, fixed to moving points. Of "
+            help="ITK transform, displacement image (LPS mm), last parameter file of elastix, field of NiftyReg, or DICOM registration, "
+            "fixed to moving points. Of "
             "several a point goes through the first one first, as in antsApplyTransforms: 1Warp.nii.gz 0GenericAffine.mat.",
         ),
     ],

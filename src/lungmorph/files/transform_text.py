@@ -11,15 +11,12 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..errors import InputError
+from .elastix import BEGINS
 from .transform_count import leaves
 
 #: How the text of other tools begins, and what its user can do.
 _OTHERS = (
-    (
-        '(Transform "',
-        "a parameter file of elastix",
-        'let elastix write an ITK transform, (WriteITKCompositeTransform "true"), or a field: transformix -def all',
-    ),
+    (BEGINS, "a parameter file of elastix", "call it .txt, as elastix does"),
     ("MGH_GPUIT_BSP", "a B-spline of Plastimatch", "let Plastimatch write a field (vf_out=)"),
 )
 _HEAD_BYTES = 4096

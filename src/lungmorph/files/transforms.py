@@ -20,6 +20,7 @@ from .bspline import sampled_bspline
 from .dicom_header import is_dicom
 from .dicom_registration import read_dicom_registration
 from .displacements import check_displacements
+from .elastix import is_elastix, read_elastix
 from .geometry import PathLike, grid_of, place_on_grid
 from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
@@ -47,6 +48,7 @@ def read_transform(path: PathLike) -> Transform:
       (DISPVECT) the vectors are RAS by definition and ITK turns them into LPS while reading; of
       four axes it turns the wrong ones, and they are refused. Fields of NiftyReg, see
       :func:`lungmorph.files.niftyreg_field.niftyreg_field`.
+    * Parameter file of elastix, with those it names (see :func:`lungmorph.files.elastix.read_elastix`).
     * DICOM registration, rigid or deformable, under any file name (see
       :func:`lungmorph.files.dicom_registration.read_dicom_registration`).
 
@@ -74,6 +76,8 @@ def read_transform(path: PathLike) -> Transform:
             expected=f"a transform ({', '.join((*TRANSFORM_FILES, *READABLE))}, DICOM REG)",
             found=f"the suffix {suffix or '(none)'!r}",
         )
+    if suffix == ".txt" and is_elastix(path):
+        return read_elastix(path, _from_itk)
     try:
         with quiet_itk():
             read = sitk.ReadTransform(itk_name(path))
