@@ -418,6 +418,28 @@ def test_info_tells_a_transform_from_an_image(
     assert said["lungs"].startswith("none found")
 
 
+def test_info_of_a_composite_and_of_elastix_fits_a_terminal(
+    run: Run, tmp_path: Path, oblique_field: DisplacementField
+) -> None:
+    shift = Affine.from_parts(np.eye(3), (1.25, -2.5, 733.75))
+    write_transform(Composite([oblique_field, shift]), tmp_path / "c.h5")
+    (tmp_path / "TransformParameters.0.txt").write_text(
+        '(Transform "TranslationTransform")\n(TransformParameters 1.25 -2.5 733.75)\n'
+    )
+    (tmp_path / "TransformParameters.1.txt").write_text(
+        '(Transform "TranslationTransform")\n(TransformParameters 1 2 3)\n'
+        '(InitialTransformParameterFileName "TransformParameters.0.txt")\n'
+    )
+    (tmp_path / "TransformParameters.2.txt").write_text(
+        '(Transform "TranslationTransform")\n(TransformParameters 4 5 6)\n'
+        '(InitialTransformParameterFileName "TransformParameters.1.txt")\n'
+    )
+    for name in ("c.h5", "TransformParameters.0.txt", "TransformParameters.2.txt"):
+        code, out, err = run("info", tmp_path / name)
+        assert code == 0, err
+        assert "1.250, -2.500, 733.750" in out
+
+
 def test_info_counts_folds(run: Run, tmp_path: Path) -> None:
     grid = Grid((9, 9, 9), (1.0, 1.0, 1.0))
     data = torch.zeros(3, *grid.shape)

@@ -60,17 +60,17 @@ def read_elastix(path: Path, convert: Callable[[sitk.Transform, Path], Transform
         if any(first.samefile(known) for known in chain):
             _refuse(chain[0], "a chain that ends", f"{name}, which comes after it")
         chain.insert(0, first)
-    whole: Transform | None = None
+    whole: Transform = Affine.identity()
+    parts: list[Transform] = []
     for file in chain:
         fields = _fields(file)
         found = convert(_itk(file, fields), file)
-        if whole is None:
-            whole = found
-        elif _text(fields, "HowToCombineTransforms", "Compose") == "Compose":
-            whole = Composite([whole, found])
-        else:
+        if parts and _text(fields, "HowToCombineTransforms", "Compose") == "Add":
             whole = _sum(file, whole, found)
-    assert whole is not None
+            parts = list(whole.parts) if isinstance(whole, Composite) else [whole]
+        else:
+            parts.append(found)
+            whole = found if len(parts) == 1 else Composite(list(parts))
     return whole
 
 

@@ -142,15 +142,16 @@ def to_itk(transform: Transform) -> sitk.Transform:
     if isinstance(transform, Composite):
         composite = sitk.CompositeTransform(3)
         # ITK applies the transform that was added last first, and writes no nested composite
-        for part in reversed(_flat(transform)):
+        for part in reversed(flat_parts(transform)):
             composite.AddTransform(to_itk(part))
         return composite
     raise TypeError(f"no ITK transform for {type(transform).__name__}")
 
 
-def _flat(transform: Transform) -> list[Transform]:
+def flat_parts(transform: Transform) -> list[Transform]:
+    """The parts of a composite of any nesting, the first first; of another transform itself."""
     if isinstance(transform, Composite):
-        return [leaf for part in transform.parts for leaf in _flat(part)]
+        return [leaf for part in transform.parts for leaf in flat_parts(part)]
     return [transform]
 
 
