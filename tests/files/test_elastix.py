@@ -116,6 +116,21 @@ def test_a_chain_goes_through_the_first_file_first(tmp_path):
         read_transform(last)
 
 
+def test_of_two_files_of_the_name_before_it_none_is_guessed(tmp_path, monkeypatch):
+    folder = tmp_path / "moved"
+    folder.mkdir()
+    first, matrix = affine(folder / "0.txt")
+    last, _ = affine(folder / "1.txt", before="0.txt")
+    monkeypatch.chdir(tmp_path)
+    expected = moved(matrix, moved(matrix, POINTS))
+    np.testing.assert_allclose(read_transform(last).apply(POINTS), expected, atol=1e-9)
+    (tmp_path / "0.txt").write_bytes(first.read_bytes())
+    np.testing.assert_allclose(read_transform(last).apply(POINTS), expected, atol=1e-9)
+    write(tmp_path / "0.txt", "TranslationTransform", TransformParameters=(1.0, 2.0, 3.0))
+    with pytest.raises(InputError, match="start from another folder"):
+        read_transform(last)
+
+
 def test_added_to_a_linear_one(tmp_path):
     first, matrix = affine(tmp_path / "TransformParameters.0.txt")
     last = spline(tmp_path / "1.txt", before=str(first), HowToCombineTransforms="Add")

@@ -48,18 +48,7 @@ def read_elastix(path: Path, convert: Callable[[sitk.Transform, Path], Transform
     """
     chain = [path]
     while name := _before(_fields(chain[0])):
-        named = Path(name)
-        first = named if named.is_file() else chain[0].parent / named.name
-        if not first.is_file():
-            raise InputError(
-                chain[0],
-                expected=f"the transform before it, {name}",
-                found="no such file, neither there nor beside it",
-                do="copy it beside this one",
-            )
-        if any(first.samefile(known) for known in chain):
-            _refuse(chain[0], "a chain that ends", f"{name}, which comes after it")
-        chain.insert(0, first)
+        chain.insert(0, _found(name, chain))
     whole: Transform = Affine.identity()
     parts: list[Transform] = []
     for file in chain:
@@ -72,6 +61,30 @@ def read_elastix(path: Path, convert: Callable[[sitk.Transform, Path], Transform
             parts.append(found)
             whole = found if len(parts) == 1 else Composite(list(parts))
     return whole
+
+
+def _found(name: str, chain: Sequence[Path]) -> Path:
+    """The file that the first of a chain names: where that is, or beside it, as the folder may have moved since."""
+    places = [Path(name), chain[0].parent / Path(name).name]
+    there = [place for place in places if place.is_file()]
+    new = [place for place in there if not any(place.samefile(known) for known in chain)]
+    if not there:
+        raise InputError(
+            chain[0],
+            expected=f"the transform before it, {name}",
+            found="no such file, neither there nor beside it",
+            do="copy it beside this one",
+        )
+    if not new:
+        _refuse(chain[0], "a chain that ends", f"{name}, which comes after it")
+    if len(new) > 1 and not Path(name).is_absolute() and new[0].read_bytes() != new[1].read_bytes():
+        raise InputError(
+            chain[0],
+            expected=f"one {name} before it",
+            found=f"another at {new[0]} than at {new[1]}",
+            do="start from another folder, or name it in full in this file",
+        )
+    return new[0]
 
 
 def _before(fields: _Fields) -> str:
