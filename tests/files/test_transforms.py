@@ -432,6 +432,10 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
             saved(folder / "long.mha", sitk.GetImageFromArray(marked, **as_vectors)),
             "up to 1e+30 mm (1 of 360 numbers",
         ),
+        "too far": (
+            saved(folder / "far.tfm", sitk.TranslationTransform(3, (0, 0, 3e7))),
+            "at most 10000 mm, found up to 3e+07",
+        ),
         "left-handed": (saved(folder / "l.mha", left), "right-handed"),
         "niftyreg": (intent(folder / "nr.nii", 1007, b"NREG_TRANS", 5), "reg_transform"),
         "fsl": (intent(folder / "fsl.nii", 2006), "FSL"),
@@ -462,6 +466,7 @@ NAMES = [
         "array",
         "scaled",
         "too long",
+        "too far",
     ),
     *("plastimatch", "matrix", "foreign", "folder", "whole numbers"),
     *("nan nifti", "nan field", "left-handed", "niftyreg", "fsl", "singular"),

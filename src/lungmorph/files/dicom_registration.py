@@ -145,8 +145,11 @@ def _field(path: Path, item: Dataset, floats: np.dtype[Any]) -> DisplacementFiel
         _refuse(path, f"{nx}x{ny}x{nz} offsets of three components", f"{values.size} numbers")
     undefined = int((~np.isfinite(values.reshape(-1, 3))).any(axis=1).sum())
     if undefined:
-        _refuse(
-            path, "offsets everywhere on the grid", f"{undefined} of {values.size // 3} undefined"
+        raise InputError(
+            path,
+            expected="offsets everywhere on the grid",
+            found=f"{undefined} of {values.size // 3} undefined",
+            do="export it for the lungs alone, or as a displacement image",
         )
     data = np.ascontiguousarray(np.moveaxis(values.reshape(nz, ny, nx, 3), -1, 0), np.float32)
     check_displacements(path, data)

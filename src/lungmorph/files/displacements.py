@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from ..errors import InputError
 FARTHEST_MM = 10_000.0
 
 
-def check_displacements(path: Path, data: NDArray[np.float32]) -> None:
+def check_displacements(path: Path, data: NDArray[np.floating[Any]]) -> None:
     """Refuse displacements (any shape, mm) that are no numbers, or as long as a mark for "undefined" or another unit makes them.
 
     Raises:
@@ -29,6 +30,6 @@ def check_displacements(path: Path, data: NDArray[np.float32]) -> None:
         raise InputError(
             path,
             expected=f"displacements of at most {FARTHEST_MM:g} mm",
-            found=f"up to {longest:.3g} mm ({count} of {data.size} numbers are larger)",
-            do="a mark for undefined places, another unit, or damage: make it again in mm",
+            found=f"up to {longest:.3g} mm ({count} of {data.size} numbers are longer)",
+            do="it has another unit, a mark for undefined places, or damage: make it again in mm",
         )

@@ -182,6 +182,8 @@ def _affine(transform: sitk.Transform, path: Path) -> Affine:
     """A linear transform of any parameters is known by where it takes four points."""
     start = np.asarray(transform.TransformPoint((0.0, 0.0, 0.0)))
     ends = [np.asarray(transform.TransformPoint(tuple(axis))) for axis in np.eye(3).tolist()]
+    if np.isfinite(start).all():
+        check_displacements(path, start)
     try:
         return Affine.from_parts(np.stack(ends, axis=1) - start[:, None], start)
     except ValueError as error:
