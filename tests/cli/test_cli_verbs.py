@@ -312,6 +312,35 @@ def test_apply_pulls_an_image_as_simpleitk_does(
     assert run(*command, "--like", tmp_path / "fixed.nii.gz")[0] == 2  # it exists now
 
 
+def test_apply_says_what_lies_beyond_the_transform(
+    run: Run, tmp_path: Path, oblique_field: DisplacementField
+) -> None:
+    write_transform(oblique_field, tmp_path / "t.h5")
+    inside, outside = oblique_field.grid.to_world([[10, 10, 10], [90, 10, 10]])
+    for name, points in {"known": [inside], "half": [inside, outside]}.items():
+        write_landmarks(Landmarks(np.array(points)), tmp_path / f"{name}.csv")
+        code, out, _ = run(
+            "apply", tmp_path / "t.h5", tmp_path / f"{name}.csv", "-o", tmp_path / f"q_{name}.csv"
+        )
+        assert code == 0
+        assert ("50 % lie beyond the edge of the transform" in " ".join(out.split())) == (
+            name == "half"
+        )
+    write_image(
+        Volume(torch.zeros(oblique_field.grid.shape), oblique_field.grid), tmp_path / "f.nii.gz"
+    )
+    write_image(small_ct(1), tmp_path / "m.nii.gz")
+    wide = Grid((60, 11, 10), (2.0, 2.5, 3.0), (-10.0, 5.0, 30.0))
+    write_image(Volume(torch.zeros(wide.shape), wide), tmp_path / "wide.nii.gz")
+    for like, least, most in (("f", 0, 0), ("wide", 1, 90)):
+        code, out, _ = run(
+            "apply", tmp_path / "t.h5", tmp_path / "m.nii.gz", "-o", tmp_path / f"w_{like}.nii.gz",
+            "--like", tmp_path / f"{like}.nii.gz", "--json",
+        )  # fmt: skip
+        assert code == 0
+        assert least <= json.loads(out)["beyond_percent"] <= most
+
+
 def test_apply_keeps_labels_whole(
     run: Run, tmp_path: Path, oblique_field: DisplacementField
 ) -> None:
@@ -387,6 +416,28 @@ def test_info_tells_a_transform_from_an_image(
     assert said["kind"] == "image"
     assert said["size"].startswith("12x11x10")
     assert said["lungs"].startswith("none found")
+
+
+def test_info_of_a_composite_and_of_elastix_fits_a_terminal(
+    run: Run, tmp_path: Path, oblique_field: DisplacementField
+) -> None:
+    shift = Affine.from_parts(np.eye(3), (1.25, -2.5, 733.75))
+    write_transform(Composite([oblique_field, shift]), tmp_path / "c.h5")
+    (tmp_path / "TransformParameters.0.txt").write_text(
+        '(Transform "TranslationTransform")\n(TransformParameters 1.25 -2.5 733.75)\n'
+    )
+    (tmp_path / "TransformParameters.1.txt").write_text(
+        '(Transform "TranslationTransform")\n(TransformParameters 1 2 3)\n'
+        '(InitialTransformParameterFileName "TransformParameters.0.txt")\n'
+    )
+    (tmp_path / "TransformParameters.2.txt").write_text(
+        '(Transform "TranslationTransform")\n(TransformParameters 4 5 6)\n'
+        '(InitialTransformParameterFileName "TransformParameters.1.txt")\n'
+    )
+    for name in ("c.h5", "TransformParameters.0.txt", "TransformParameters.2.txt"):
+        code, out, err = run("info", tmp_path / name)
+        assert code == 0, err
+        assert "1.250, -2.500, 733.750" in out
 
 
 def test_info_counts_folds(run: Run, tmp_path: Path) -> None:

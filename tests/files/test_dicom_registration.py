@@ -71,15 +71,16 @@ def deformable(path: Path, *items: Dataset, **more) -> Path:
 
 
 def by_the_standard(i: int, j: int, k: int, before: np.ndarray, after: np.ndarray):
-    """A point of the Registered frame that the matrix before takes to a centre of the grid, and where it ends."""
+    """A centre of the grid, which lies in the Registered frame, and where equation C.20.3-1 puts it."""
     center = FIRST + AXES @ (np.asarray(SPACING) * (i, j, k))
-    start = np.linalg.solve(before, [*center, 1])[:3]
-    return start, (after @ [*(center + OFFSETS[k, j, i]), 1])[:3]
+    moved = (before @ [*center, 1])[:3] + OFFSETS[k, j, i]
+    return center, (after @ [*moved, 1])[:3]
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_deformable_with_a_matrix_before_and_after(tmp_path, syntax):
     before, after = rigid(1), rigid(2)
+    before[:3, 3] += (150, -220, 310)
     path = deformable(
         tmp_path / "REG.1.2.3",
         item(
@@ -95,6 +96,9 @@ def test_deformable_with_a_matrix_before_and_after(tmp_path, syntax):
     indices = [(1, 1, 1), (3, 5, 2), (2, 4, 1), (1, 3, 2)]
     starts, ends = zip(*(by_the_standard(*index, before, after) for index in indices), strict=True)
     np.testing.assert_allclose(read.apply(np.array(starts)), ends, atol=1e-4)
+    # the frames of the two scans may lie far apart
+    beyond = FIRST + 500.0
+    np.testing.assert_allclose(read.apply(beyond), (after @ before @ [*beyond, 1])[:3], atol=1e-3)
     assert kind_of(str(path)) == "transform"
 
 

@@ -1,3 +1,5 @@
+import base64
+import gzip
 import struct
 from pathlib import Path
 
@@ -12,6 +14,20 @@ from lungmorph.space import Affine, Composite, DisplacementField, Grid
 
 IMAGES = [".nii", ".nii.gz", ".mha", ".nrrd"]
 LINEAR = Affine.from_parts([[1.1, 0.1, 0], [0, 0.9, 0.05], [0, 0.2, 1]], (5, -7, 32.5))
+
+#: HDF5 (gzip, base64) with two TranslationTransform_double_3_3 of 1, 2, 3 mm and no composite, as itk::TransformFileWriter makes it.
+TWO_TRANSFORMS = (
+    "H4sIAAAAAAACA+v0cHHj5ZLiYubgYICB/1AwQQHCN4CKd7XZvfP3cAliUph4iycbGVcwCSFrhAEuJgZGBgY2UQYgxeUZ4h2WWlSc"
+    "mZ93GGoeVALoAqjEeUaIhIAAA8MyVgjbigEh9pkFwlaAO/Vc+s5lYCcxMjAyAmWZgGLMIgyMkoyMDAIgXQwgK0CAg4EV6BpmJg6g"
+    "S1kYGaC+FYAZdIBhyIMYJs1acsJCQGL4hcUeb1YecsJCYRiGxc87s76RExYGwzAs3kTMWuHv7OHNJgLyM6d/MLTkec4MkReau/ch"
+    "OUUcD8g4RoMH0EILyjfMkILaa0G+k282zv4AdrIgyEw2/2C/xNzU20xQiyRBgnwhRYl5xWn5RbnuRfmlBcJQV8RkndYjxzMSIDN5"
+    "4WaGVBakFrNB7ZMDyQnD5QISi4CuKQEGYoAEopyuZ4ew9WF+YIMxWlqO2cPTIjAOmBiBACoHoyFpkwFv2nRAT5sbhl5avH3TdSI4"
+    "YpVBfpSAh6lbZkVqCiJgYySh2fiFyjQilAvLQpRzKCyqI8IRoMAV4ECw3Z39fRiRQhY9ckyhNBOauCEs8tDEfaA0C5p4BZSGJlUG"
+    "eSgN9lZOYgkwT8J9GJ+SX5qUkxpvHG8MT0nEqocBA36GUTAKRsEoGAWjYBSMglEwCkbBKBgFo2AUYBkPYELjM6PxWaD9cBgf1JdH"
+    "H9xhRhsXAA3uCCrYQ8ffHRhMuBlM/gMlwYM7XJDBnQAFiFoJmKOG4OCO4ddJN9DDAl0NMWEBG5pjGMJhEdojaUqlccjf0AFV3OOQ"
+    "7DIQFaBxyHU4xyH9JL5PpMY4ZAY0qQ7lcchLGf+4qJFtK4ZBttXjuiYymm0R2Xa0QhwFZIAP9lCGA4TicEBuJ7DhUQcAMqWSf5Ag"
+    "AAA="
+)
 
 
 def field(axes: np.ndarray, seed: int = 0) -> DisplacementField:
@@ -219,6 +235,49 @@ def test_layouts_of_nifti(tmp_path, oblique):
         assert read.grid.same_as(ours.grid)
 
 
+def test_a_slope_that_is_no_number_scales_nothing(tmp_path):
+    """As nibabel writes it."""
+    write_transform(field(np.eye(3)), tmp_path / "a.nii")
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    struct.pack_into("<2f", raw, 112, np.nan, np.nan)
+    (tmp_path / "a.nii").write_bytes(raw)
+    assert torch.equal(read_transform(tmp_path / "a.nii").data, field(np.eye(3)).data)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_fields_of_niftyreg_are_positions_or_displacements_in_ras(tmp_path, oblique, kind):
+    ours = field(oblique)
+    places = np.moveaxis(ours.data.numpy(), 0, -1).astype(np.float64)
+    if kind == 0:
+        size = ours.grid.size
+        index = np.stack(np.meshgrid(*(np.arange(n) for n in size), indexing="ij"), axis=-1)
+        steps = np.asarray(ours.grid.direction) * np.asarray(ours.grid.spacing)
+        places = places + np.moveaxis(index @ steps.T + ours.grid.origin, (0, 1, 2), (2, 1, 0))
+    write_transform(ours, tmp_path / "a.nii")
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    numbers = np.moveaxis(places * [-1, -1, 1], -1, 0).astype("<f4").tobytes()
+    raw[-len(numbers) :] = numbers
+    struct.pack_into("<f", raw, 56, kind)
+    raw[328:338] = b"NREG_TRANS"
+    (tmp_path / "a.nii").write_bytes(raw)
+    read = read_transform(tmp_path / "a.nii")
+    np.testing.assert_allclose(read.data.numpy(), ours.data.numpy(), atol=1e-4)
+
+
+def test_a_type_that_simpleitk_wraps_is_read_if_it_is_linear(tmp_path):
+    """Of old ANTs. SimpleITK takes it for a composite, whose only part is itself again."""
+    numbers = "1 0.2 0 0 0.8 0 0.1 0 1.1 1 2 3"
+    (tmp_path / "a.tfm").write_text(
+        text_of("MatrixOffsetTransformBase_double_3_3", numbers, "9 -8 7")
+    )
+    read = read_transform(tmp_path / "a.tfm")
+    linear, centre = np.array([[1, 0.2, 0], [0, 0.8, 0], [0.1, 0, 1.1]]), np.array([9, -8, 7])
+    points = inside(field(np.eye(3)).grid)
+    np.testing.assert_allclose(
+        read.apply(points), (points - centre) @ linear.T + centre + [1, 2, 3], atol=1e-9
+    )
+
+
 def test_displacement_intent_is_ras(tmp_path, oblique):
     """ITK turns the vectors of intent 1006 (DISPVECT) from RAS into LPS, those of 1007 not."""
     ours = field(oblique)
@@ -248,9 +307,10 @@ def saved(path: Path, made: sitk.Image | sitk.Transform) -> Path:
     return path
 
 
-def intent(path: Path, code: int, name: bytes = b"") -> Path:
+def intent(path: Path, code: int, name: bytes = b"", kind: float = 0.0) -> Path:
     write_transform(field(np.eye(3)), path)
     raw = bytearray(path.read_bytes())
+    struct.pack_into("<f", raw, 56, kind)
     struct.pack_into("<h", raw, 68, code)
     raw[328 : 328 + len(name)] = name
     path.write_bytes(raw)
@@ -267,6 +327,20 @@ def whole_numbers(path: Path) -> Path:
     return path
 
 
+def scaled(path: Path) -> Path:
+    """Vectors that are to be doubled, of which ITK doubles some."""
+    write_transform(field(np.eye(3)), path)
+    raw = bytearray(path.read_bytes())
+    struct.pack_into("<2f", raw, 112, 2.0, 0.0)
+    path.write_bytes(raw)
+    return path
+
+
+def text_of(kind: str, parameters: str = "1 2 3", fixed: str = "0 0 0") -> str:
+    head = "#Insight Transform File V1.0\n#Transform 0\n"
+    return f"{head}Transform: {kind}\nParameters: {parameters}\nFixedParameters: {fixed}\n"
+
+
 def in_ras(path: Path) -> Path:
     """An NRRD that says RAS: ITK turns its frame, and not its vectors."""
     raw = path.read_bytes()
@@ -279,6 +353,8 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
     vectors = np.zeros((4, 5, 6, 3), np.float32)
     holed = vectors.copy()
     holed[1, 2, 3, 0] = np.nan
+    marked = vectors.copy()
+    marked[3, 2, 1, 1] = -1e30
     as_vectors = {"isVector": True}
     write_transform(field(np.eye(3)), folder / "whole.h5")
     cut = (folder / "whole.h5").read_bytes()
@@ -288,6 +364,15 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "plastimatch.txt").write_text("MGH_GPUIT_BSP <experimental>\nimg_origin = 0 0 0\n")
     (folder / "matrix.txt").write_text("1 0 0 0\n0 1 0 0\n0 0 1 5.5\n0 0 0 1\n")
     (folder / "foreign.txt").write_text("not a transform\n")
+    (folder / "slicer.tfm").write_text(text_of("InverseDisplacementFieldTransform_double_3_3"))
+    scalable = text_of("ScalableAffineTransform_double_3_3", "1 0 0 0 1 0 0 0 1 1 2 3")
+    (folder / "scalable.tfm").write_text(scalable)
+    two = text_of("TranslationTransform_double_3_3", "1 2 3", "")
+    (folder / "two.tfm").write_text(two + "\n".join(two.splitlines()[1:]) + "\n")
+    one = saved(folder / "one.mat", sitk.AffineTransform(3)).read_bytes()
+    (folder / "two.mat").write_bytes(one + one)
+    (folder / "two.h5").write_bytes(gzip.decompress(base64.b64decode(TWO_TRANSFORMS)))
+    (folder / "bare.npz").write_bytes(b"")
     (folder / "a.xfm").write_text("")
     left = sitk.GetImageFromArray(vectors, **as_vectors)
     left.SetDirection((1, 0, 0, 0, 1, 0, 0, 0, -1))
@@ -300,6 +385,16 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
         "plastimatch": (folder / "plastimatch.txt", "vf_out"),
         "matrix": (folder / "matrix.txt", "neither its frame nor its direction"),
         "foreign": (folder / "foreign.txt", "foreign one"),
+        "inverse": (
+            folder / "slicer.tfm",
+            "InverseDisplacementFieldTransform that SimpleITK does not",
+        ),
+        "other type": (folder / "scalable.tfm", "save it as a displacement field"),
+        "two in text": (folder / "two.tfm", "2 transforms side by side"),
+        "two in mat": (folder / "two.mat", "2 transforms side by side"),
+        "two in h5": (folder / "two.h5", "2 transforms side by side"),
+        "array": (folder / "bare.npz", "where its voxels lie"),
+        "scaled": (scaled(folder / "sc.nii"), "scl_slope 2"),
         "folder": (folder, "a folder"),
         "whole numbers": (whole_numbers(folder / "i.nii"), "whole numbers of 16 bits"),
         "2d": (saved(folder / "2d.tfm", sitk.Euler2DTransform()), "2D"),
@@ -333,8 +428,16 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
             ),
             "NaN",
         ),
+        "too long": (
+            saved(folder / "long.mha", sitk.GetImageFromArray(marked, **as_vectors)),
+            "up to 1e+30 mm (1 of 360 numbers",
+        ),
+        "too far": (
+            saved(folder / "far.tfm", sitk.TranslationTransform(3, (0, 0, 3e7))),
+            "at most 10000 mm, found up to 3e+07",
+        ),
         "left-handed": (saved(folder / "l.mha", left), "right-handed"),
-        "niftyreg": (intent(folder / "nr.nii", 1007, b"NREG_TRANS"), "NiftyReg"),
+        "niftyreg": (intent(folder / "nr.nii", 1007, b"NREG_TRANS", 5), "reg_transform"),
         "fsl": (intent(folder / "fsl.nii", 2006), "FSL"),
         "singular": (saved(folder / "sg.tfm", sitk.ScaleTransform(3, (1, 0, 1))), "invertible"),
     }
@@ -353,6 +456,17 @@ NAMES = [
         "ras",
         "two",
         "nan",
+    ),
+    *(
+        "inverse",
+        "other type",
+        "two in text",
+        "two in mat",
+        "two in h5",
+        "array",
+        "scaled",
+        "too long",
+        "too far",
     ),
     *("plastimatch", "matrix", "foreign", "folder", "whole numbers"),
     *("nan nifti", "nan field", "left-handed", "niftyreg", "fsl", "singular"),

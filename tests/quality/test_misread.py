@@ -10,7 +10,14 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from lungmorph.quality.assess import assess
-from lungmorph.quality.misread import IN_VOXELS, INVERSE, POSITIONS, RAS, better_reading
+from lungmorph.quality.misread import (
+    IN_VOXELS,
+    INVERSE,
+    OTHER_ORDER,
+    POSITIONS,
+    RAS,
+    better_reading,
+)
 from lungmorph.simulate import Breath, Draw, breathing_field, simulate_pair, thorax
 from lungmorph.space import Affine, Composite, DisplacementField, Grid
 from lungmorph.space.sampling import world_points
@@ -62,6 +69,10 @@ def positions_in_ras(pair):
     return positions(pair, (-1.0, -1.0, 1.0))
 
 
+def wrong_way_round(pair):
+    return Composite([shift_by(pair), wrong(pair, lambda u: u - mean_of(u))])
+
+
 @pytest.mark.parametrize(
     ("make", "name"),
     [
@@ -70,6 +81,7 @@ def positions_in_ras(pair):
         (voxels, IN_VOXELS),
         (positions, POSITIONS),
         (positions_in_ras, POSITIONS),
+        (wrong_way_round, OTHER_ORDER),
     ],
 )
 def test_it_is_told_what_the_transform_may_be(pair, make, name):

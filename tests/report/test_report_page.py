@@ -118,6 +118,13 @@ def page(report: Report) -> str:
     return render(report)
 
 
+def test_of_several_files_none_is_given_out_for_the_whole(report: Report, page: str) -> None:
+    assert "lungmorph apply transform.h5 " in page
+    both = render(replace(report, transform_files=["1Warp.nii.gz", "0GenericAffine.mat"]))
+    assert "<code>1Warp.nii.gz</code>, <code>0GenericAffine.mat</code>" in both
+    assert "lungmorph apply" not in both
+
+
 def data_of(page: str) -> dict[str, Any]:
     found = re.search(r'id="viewer-data">(.*?)</script>', page, re.DOTALL)
     assert found
@@ -349,7 +356,11 @@ def test_it_prints(page: str, tmp_path: Path) -> None:
     browse(path, f"--print-to-pdf={tmp_path / 'report.pdf'}", "--no-pdf-header-footer")
     pdf = (tmp_path / "report.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
-    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 16
+    pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
+    assert pages >= 2
+    # the three planes beside each other under the verdict, and not each on a page of its own as on a narrow screen
+    rows = page.count("<tr")
+    assert pages <= 3 + rows // 30, pages
 
 
 # ------------------------------------------------------------------ many results

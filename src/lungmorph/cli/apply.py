@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..space import Grid, Landmarks, Transform, Volume
+    from ..space.grid import Float
 
 #: An image with at most so many values, all whole and none negative, is taken for a mask or labels.
 MOST_LABELS = 64
@@ -110,6 +111,8 @@ def apply(
         return
     missed = said.get("inverse_residual_mm")
     note = "" if missed is None else f"; there and back, 95 % miss by less than {missed:.3f} mm"
+    if beyond := said.get("beyond_percent"):
+        note += f"; [bold]{beyond:.3g} %[/] lie beyond the edge of the transform, where displacements are zero"
     stdout().print(f"{line}{note}: {escape(str(output))}")
 
 
@@ -122,6 +125,7 @@ def _move_points(
 
     said: dict[str, object] = {"kind": "landmarks", "count": len(points)}
     moved = (mapping.inverse() if inverse else mapping).apply(points)
+    said["beyond_percent"] = _beyond(mapping, moved.points if inverse else points.points)
     if inverse:
         missed = np.linalg.norm(mapping.apply(moved.points) - points.points, axis=1)
         said["inverse_residual_mm"] = float(np.percentile(missed, 95))
@@ -143,6 +147,8 @@ def _warp(
     if inverse:
         mapping, missed = _inverse_on(mapping, grid)
         said["inverse_residual_mm"] = missed
+    else:
+        said["beyond_percent"] = _beyond(mapping, _spread(grid))
     # outside the source there is air; in an image that is no CT, its darkest value
     fill = 0.0 if labels else max(-1024.0, float(volume.data.min()))
     write_image(mapping.warp(volume, grid, fill=fill), output)
@@ -163,14 +169,26 @@ def _inverse_on(mapping: Transform, grid: Grid) -> tuple[Transform, float]:
     from ..space import Grid as AnyGrid
     from ..space.sampling import world_points
 
-    low, high = grid.bounds()
     if isinstance(mapping, DisplacementField):
-        around = AnyGrid.covering(low, high, max(mapping.grid.spacing))
+        around = AnyGrid.covering(*grid.bounds(), max(mapping.grid.spacing))
         found, residual = mapping.inverse_with_residual(around)
         return found, _most(residual.data)
     back = mapping.inverse()
-    points = world_points(AnyGrid.covering(low, high, CHECKED_MM))
+    points = world_points(AnyGrid.covering(*grid.bounds(), CHECKED_MM))
     return back, _most((mapping.map_points(back.map_points(points)) - points).norm(dim=-1))
+
+
+def _spread(grid: Grid) -> Float:
+    """Centres (N, 3) of some voxels of a grid, those of its edges among them, LPS mm."""
+    import numpy as np
+
+    axes = [np.linspace(0, n - 1, min(n, 40)) for n in grid.size]
+    return grid.to_world(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3))
+
+
+def _beyond(mapping: Transform, points: Float) -> float:
+    """Percent of points (..., 3), LPS mm, at which the mapping is not known."""
+    return 100.0 * float((~mapping.covers(points)).mean()) if len(points) else 0.0
 
 
 def _most(missed: Tensor) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import list_series, read_image, read_transform
+from ..files.transforms import flat_parts
 from ..space import Affine, Composite, DisplacementField, Grid, Transform
 
 #: what ITK and 3D Slicer call the way in which an axis runs
@@ -70,7 +71,7 @@ def transform(path: Path) -> dict[str, Any]:
     """Kind, grid, size of the displacements, folding."""
     found = read_transform(path)
     if isinstance(found, Composite):
-        rows = [{"step": n, **_one(part)} for n, part in enumerate(found.parts, 1)]
+        rows = [{"step": n, **_one(part)} for n, part in enumerate(flat_parts(found), 1)]
         heads = list(dict.fromkeys(name for row in rows for name in row))
         return {
             "kind": "composite transform, fixed to moving points",

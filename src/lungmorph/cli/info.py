@@ -15,6 +15,10 @@ WEIGHTS_SUFFIX = ".safetensors"
 ERROR_NETWORK = "error"
 
 
+#: What the parts of a composite transform are called, in the order in which a point goes through them.
+PARTS = "parts_in_order"
+
+
 def info(
     path: Annotated[
         str,
@@ -66,6 +70,11 @@ def info(
             console.print(
                 facts([(_title(n), str(v)) for n, v in value.items()], title=_title(name))
             )
+        elif name == PARTS:
+            # each its own facts: a table of all that any of them has is wider than a terminal
+            for row in value:
+                told = [(_title(n), str(v)) for n, v in row.items() if n != "step" and v != ""]
+                console.print(facts(told, title=f"part {row['step']}"))
         elif isinstance(value, list) and value:
             heads = list(value[0])
             cells = [[str(row[head]) for head in heads] for row in value]
@@ -105,6 +114,7 @@ def _is_transform(path: Path) -> bool:
     import SimpleITK as sitk
 
     from ..files.dicom_registration import is_dicom_registration
+    from ..files.elastix import is_elastix
     from ..files.quiet import itk_name, quiet_itk
     from ..files.replace import file_suffix
     from ..files.transforms import TRANSFORM_FILES
@@ -114,7 +124,8 @@ def _is_transform(path: Path) -> bool:
     suffix = file_suffix(path)
     if suffix == ".txt":
         with open(path, "rb") as stream:
-            return stream.read(22).startswith(b"#Insight Transform File")
+            of_itk = stream.read(22).startswith(b"#Insight Transform File")
+        return of_itk or is_elastix(path)
     if suffix in TRANSFORM_FILES:
         return True
 

@@ -23,7 +23,8 @@ def quality(
         list[Path],
         typer.Argument(
             metavar="TRANSFORM...",
-            help="ITK transform, displacement image (LPS mm) or DICOM registration of any tool, fixed to moving points. Of "
+            help="ITK transform, displacement image (LPS mm), last parameter file of elastix, field of NiftyReg, or DICOM registration, "
+            "fixed to moving points. Of "
             "several a point goes through the first one first, as in antsApplyTransforms: 1Warp.nii.gz 0GenericAffine.mat.",
         ),
     ],
@@ -80,7 +81,7 @@ def quality(
                 *images,
                 mapping,
                 names=(str(fixed), str(moving)),
-                transform_name=", then ".join(map(str, transform)),
+                transform_names=[str(file) for file in transform],
                 fixed_mask=fixed_lungs,
                 moving_mask=moving_lungs,
                 landmarks=read_landmark_pairs(landmarks) if landmarks else None,

@@ -76,7 +76,7 @@ def report(
             images[1][0],
             mapping,
             names=(images[0][1], images[1][1]),
-            transform_name=TRANSFORM,
+            transform_names=[TRANSFORM],
             fixed_mask=fixed_lungs,
             moving_mask=moving_lungs,
             landmarks=read_landmark_pairs(pairs) if pairs else None,

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import InputError
 from ..space import DisplacementField
+from .displacements import check_displacements
 from .geometry import checked_grid
 
 _log = logging.getLogger(__name__)
@@ -56,4 +57,5 @@ def sampled_bspline(transform: sitk.BSplineTransform, path: Path) -> Displacemen
         raise InputError(
             path, expected="finite coefficients", found="NaN or infinity", do="make it again"
         )
+    check_displacements(path, values)
     return DisplacementField(torch.from_numpy(np.ascontiguousarray(values)), grid)

@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..space import Affine, Composite, DisplacementField, Grid, Transform
 from .dicom_header import UNREADABLE, text
 from .dicom_mark import is_dicom
+from .displacements import check_displacements
 
 #: A matrix (written as text) that differs from the identity by less than this changes nothing; mm, and without unit.
 _NOTHING = 1e-5
@@ -42,7 +43,8 @@ def is_dicom_registration(path: Path) -> bool:
 def read_dicom_registration(path: Path) -> Transform:
     """Read a registration of the modality REG: from the Registered frame (fixed) to the Source frame (moving), LPS mm.
 
-    * Deformable: the matrix before, the offsets of the grid, the matrix after, in this order.
+    * Deformable: after(before(x) + offset(x)): the matrix before, the offsets, the matrix after, in this order. The grid of the
+      offsets lies in the Registered frame, where the matrix before has not been applied yet. Beyond it the matrices remain.
     * Rigid or affine: its matrices lead from the Source to the Registered frame, and are inverted.
 
     Frames that stay where they are do not count.
@@ -93,11 +95,14 @@ def _deformable(path: Path, item: Dataset, floats: np.dtype[Any]) -> Transform |
     before = _matrix(path, item.get("PreDeformationMatrixRegistrationSequence") or ())
     after = _matrix(path, item.get("PostDeformationMatrixRegistrationSequence") or ())
     grids = list(item.get("DeformableRegistrationGridSequence") or ())
-    parts: list[Transform] = [] if before is None else [before]
+    parts: list[Transform] = [matrix for matrix in (before, after) if matrix is not None]
     if grids:
-        parts.append(_field(path, grids[0], floats))
-    if after is not None:
-        parts.append(after)
+        field = _field(path, grids[0], floats)
+        if before is not None:
+            # before(x) + offset is before(x + the offset turned back), with the offset read at x, not at before(x)
+            back = torch.as_tensor(np.linalg.inv(before.linear), dtype=torch.float32)
+            field = DisplacementField(torch.einsum("ij,jzyx->izyx", back, field.data), field.grid)
+        parts.insert(0, field)
     if len(parts) > 1:
         return Composite(parts)
     return parts[0] if parts else None
@@ -141,11 +146,15 @@ def _field(path: Path, item: Dataset, floats: np.dtype[Any]) -> DisplacementFiel
         _refuse(path, f"{nx}x{ny}x{nz} offsets of three components", f"{values.size} numbers")
     undefined = int((~np.isfinite(values.reshape(-1, 3))).any(axis=1).sum())
     if undefined:
-        _refuse(
-            path, "offsets everywhere on the grid", f"{undefined} of {values.size // 3} undefined"
+        raise InputError(
+            path,
+            expected="offsets everywhere on the grid",
+            found=f"{undefined} of {values.size // 3} undefined",
+            do="export it for the lungs alone, or as a displacement image",
         )
-    data = np.moveaxis(values.reshape(nz, ny, nx, 3), -1, 0)
-    return DisplacementField(torch.from_numpy(np.ascontiguousarray(data, np.float32)), grid)
+    data = np.ascontiguousarray(np.moveaxis(values.reshape(nz, ny, nx, 3), -1, 0), np.float32)
+    check_displacements(path, data)
+    return DisplacementField(torch.from_numpy(data), grid)
 
 
 def _refuse(path: Path, expected: str, found: str) -> NoReturn:

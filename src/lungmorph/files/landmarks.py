@@ -20,6 +20,7 @@ from .tables import Table, number_of, read_lines, read_table
 from .tables import points as table_points
 
 POINT_FILES = (".csv", ".mrk.json", ".json", ".fcsv", ".txt")
+WRITTEN = (".csv", ".mrk.json", ".fcsv")
 _PAIR = tuple(f"{frame}_{axis}" for frame in ("fixed", "moving") for axis in "xyz")
 
 
@@ -98,7 +99,7 @@ def write_landmarks(landmarks: Landmarks, path: PathLike) -> None:
     elif suffix == ".mrk.json":
         text = markups_text(landmarks)
     else:
-        raise _unknown(path, suffix)
+        raise _unknown(path, suffix, WRITTEN)
     _write(path, text)
 
 
@@ -215,9 +216,9 @@ def _write(path: PathLike, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _unknown(path: PathLike, suffix: str) -> InputError:
+def _unknown(path: PathLike, suffix: str, known: tuple[str, ...] = POINT_FILES) -> InputError:
     return InputError(
         path,
-        expected=f"landmarks as {', '.join(POINT_FILES)}",
+        expected=f"landmarks as {', '.join(known)}",
         found=f"the suffix {suffix or '(none)'!r}",
     )

@@ -49,6 +49,7 @@ class NiftiHeader:
     slope: float
     intercept: float
     intent: int
+    intent_parameter: float
     intent_name: str
     qform_code: int
     sform_code: int
@@ -242,6 +243,7 @@ def _nifti_1(path: str | os.PathLike[str], head: bytes, order: str) -> NiftiHead
         slope=struct.unpack_from(f"{order}f", head, 112)[0],
         intercept=struct.unpack_from(f"{order}f", head, 116)[0],
         intent=struct.unpack_from(f"{order}h", head, 68)[0],
+        intent_parameter=struct.unpack_from(f"{order}f", head, 56)[0],
         intent_name=_text(head[328:344]),
         qform_code=qform_code,
         sform_code=sform_code,

@@ -5,19 +5,18 @@ ITK itself reads a text file that was cut off as whatever its type begins as, th
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from ..errors import InputError
+from .elastix import BEGINS
+from .transform_count import leaves
 
 #: How the text of other tools begins, and what its user can do.
 _OTHERS = (
-    (
-        '(Transform "',
-        "a parameter file of elastix",
-        'let elastix write an ITK transform, (WriteITKCompositeTransform "true"), or a field: transformix -def all',
-    ),
+    (BEGINS, "a parameter file of elastix", "call it .txt, as elastix does"),
     ("MGH_GPUIT_BSP", "a B-spline of Plastimatch", "let Plastimatch write a field (vf_out=)"),
 )
 _HEAD_BYTES = 4096
@@ -35,9 +34,21 @@ def foreign_text(path: Path) -> tuple[str, str] | None:
     if 3 <= len(rows) <= 4 and all(len(row) == 4 and _numbers(row) for row in rows):
         return (
             "a bare matrix, which says neither its frame nor its direction",
-            "write it as an ITK affine transform (.tfm), fixed to moving points, LPS mm",
+            "write it as an ITK affine transform (.tfm), fixed to moving points, LPS mm: that of Greedy or NiftyReg by"
+            " c3d_affine_tool MATRIX -oitk FILE.tfm",
         )
     return None
+
+
+def unknown_type(reason: str) -> tuple[str, str] | None:
+    """Which transform SimpleITK cannot read, by what it says, and what to do about it; None if that is not the reason."""
+    named = re.search(r'Could not create an instance of "([A-Za-z0-9]+)', reason)
+    if named is None and "Transform is not of type" not in reason:
+        return None
+    return (
+        f"a {named[1] if named else 'type'} that SimpleITK does not read",
+        "save it as a displacement field: in 3D Slicer, module Transforms, Convert, with the fixed scan as reference",
+    )
 
 
 def check_whole_text(path: Path, read: sitk.Transform) -> None:
@@ -51,7 +62,7 @@ def check_whole_text(path: Path, read: sitk.Transform) -> None:
         InputError: a transform of the file has fewer parameters than its type.
     """
     found = _lengths(path)
-    expected = [_own_lengths(leaf) for leaf in _leaves(read)]
+    expected = [_own_lengths(leaf) for leaf in leaves(read)]
     whole = len(found) == len(expected) and all(
         here >= there for a, b in zip(found, expected, strict=True) for here, there in zip(a, b, strict=True)
     )  # fmt: skip
@@ -86,15 +97,6 @@ def _own_lengths(leaf: sitk.Transform) -> tuple[int, int]:
 
 def _has_grid(leaf: sitk.Transform) -> bool:
     return isinstance(leaf, (sitk.BSplineTransform, sitk.DisplacementFieldTransform))
-
-
-def _leaves(transform: sitk.Transform) -> list[sitk.Transform]:
-    if not isinstance(transform, sitk.CompositeTransform):
-        return [transform]
-    parts = (
-        transform.GetNthTransform(n).Downcast() for n in range(transform.GetNumberOfTransforms())
-    )
-    return [leaf for part in parts for leaf in _leaves(part)]
 
 
 def _numbers(words: list[str]) -> bool:

@@ -18,15 +18,19 @@ from ..errors import InputError
 from ..space import Affine, Composite, DisplacementField, Grid, Transform
 from .bspline import sampled_bspline
 from .dicom_mark import is_dicom
+from .displacements import check_displacements
+from .elastix import is_elastix, read_elastix
 from .geometry import PathLike, grid_of, place_on_grid
 from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
 from .itk_write import replacing_by_itk
 from .nifti_header import DISPLACEMENT_INTENT, FSL_INTENTS, read_nifti_header
+from .niftyreg_field import is_niftyreg, niftyreg_field
 from .nrrd_header import check_nrrd_vectors
 from .quiet import itk_name, itk_reason, quiet_itk
 from .replace import file_suffix
-from .transform_text import check_whole_text, foreign_text
+from .transform_count import check_only_one, is_wrapped
+from .transform_text import check_whole_text, foreign_text, unknown_type
 
 TEXT_FILES = (".tfm", ".txt")
 TRANSFORM_FILES = (".h5", ".hdf5", ".hdf", *TEXT_FILES, ".mat")
@@ -41,13 +45,15 @@ def read_transform(path: PathLike) -> Transform:
     * Displacement image (NIfTI, MetaImage, NRRD): three components a voxel, mm along the world axes,
       LPS; also the NIfTI layouts (x, y, z, 1, 3) and (x, y, z, 3). With the NIfTI intent 1006
       (DISPVECT) the vectors are RAS by definition and ITK turns them into LPS while reading; of
-      four axes it turns the wrong ones, and they are refused.
+      four axes it turns the wrong ones, and they are refused. Fields of NiftyReg, see
+      :func:`lungmorph.files.niftyreg_field.niftyreg_field`.
+    * Parameter file of elastix, with those it names (see :func:`lungmorph.files.elastix.read_elastix`).
     * DICOM registration, rigid or deformable, under any file name (see
       :func:`lungmorph.files.dicom_registration.read_dicom_registration`).
 
     Raises:
-        InputError: missing, damaged or unknown file; a 2D transform; a scalar image; displacements
-            that are not finite; a field of FSL or NiftyReg, which has another meaning; vectors of an NRRD in another
+        InputError: missing, damaged or unknown file; a 2D transform; several that no composite joins; a scalar image; displacements
+            that are not finite, beyond all measure, or scaled; a field of FSL, which has another meaning; vectors of an NRRD in another
             space than LPS.
     """
     path = Path(path)
@@ -62,21 +68,28 @@ def read_transform(path: PathLike) -> Transform:
 
         return read_dicom_registration(path)
     if suffix not in TRANSFORM_FILES:
+        bare = suffix in (".npy", ".npz")
         raise InputError(
             path,
+            do="it does not say where its voxels lie: write it as a displacement image, LPS mm"
+            if bare
+            else "",
             expected=f"a transform ({', '.join((*TRANSFORM_FILES, *READABLE))}, DICOM REG)",
             found=f"the suffix {suffix or '(none)'!r}",
         )
+    if suffix == ".txt" and is_elastix(path):
+        return read_elastix(path, _from_itk)
     try:
         with quiet_itk():
             read = sitk.ReadTransform(itk_name(path))
     except (RuntimeError, KeyError) as error:
         reason = f"a truncated, damaged or foreign one ({itk_reason(error)})"
         known = foreign_text(path) if suffix in (*TEXT_FILES, ".mat") else None
-        found, do = known or (reason, "")
+        found, do = known or unknown_type(reason) or (reason, "")
         raise InputError(path, expected="an ITK transform file", found=found, do=do) from error
     if read.GetDimension() != 3:
         raise InputError(path, expected="a 3D transform", found=f"{read.GetDimension()}D")
+    check_only_one(path, read)
     if suffix in TEXT_FILES:
         check_whole_text(path, read)
     return _from_itk(read, path)
@@ -130,20 +143,21 @@ def to_itk(transform: Transform) -> sitk.Transform:
     if isinstance(transform, Composite):
         composite = sitk.CompositeTransform(3)
         # ITK applies the transform that was added last first, and writes no nested composite
-        for part in reversed(_flat(transform)):
+        for part in reversed(flat_parts(transform)):
             composite.AddTransform(to_itk(part))
         return composite
     raise TypeError(f"no ITK transform for {type(transform).__name__}")
 
 
-def _flat(transform: Transform) -> list[Transform]:
+def flat_parts(transform: Transform) -> list[Transform]:
+    """The parts of a composite of any nesting, the first first; of another transform itself."""
     if isinstance(transform, Composite):
-        return [leaf for part in transform.parts for leaf in _flat(part)]
+        return [leaf for part in transform.parts for leaf in flat_parts(part)]
     return [transform]
 
 
 def _from_itk(transform: sitk.Transform, path: Path) -> Transform:
-    if isinstance(transform, sitk.CompositeTransform):
+    if isinstance(transform, sitk.CompositeTransform) and not is_wrapped(transform):
         parts = [
             _from_itk(transform.GetNthTransform(n).Downcast(), path)
             for n in reversed(range(transform.GetNumberOfTransforms()))
@@ -158,7 +172,10 @@ def _from_itk(transform: sitk.Transform, path: Path) -> Transform:
     raise InputError(
         path,
         expected="a linear, B-spline, displacement field or composite transform",
-        found=transform.GetName(),
+        found="a type that SimpleITK does not know"
+        if is_wrapped(transform)
+        else transform.GetName(),
+        do="save it as a displacement field",
     )
 
 
@@ -166,6 +183,8 @@ def _affine(transform: sitk.Transform, path: Path) -> Affine:
     """A linear transform of any parameters is known by where it takes four points."""
     start = np.asarray(transform.TransformPoint((0.0, 0.0, 0.0)))
     ends = [np.asarray(transform.TransformPoint(tuple(axis))) for axis in np.eye(3).tolist()]
+    if np.isfinite(start).all():
+        check_displacements(path, start)
     try:
         return Affine.from_parts(np.stack(ends, axis=1) - start[:, None], start)
     except ValueError as error:
@@ -176,11 +195,15 @@ def _affine(transform: sitk.Transform, path: Path) -> Affine:
 def _read_displacement_image(path: Path) -> DisplacementField:
     if file_suffix(path) in (".nii", ".nii.gz"):
         header = read_nifti_header(path)
-        if header.intent_name.startswith("NREG") or header.intent in FSL_INTENTS:
+        if is_niftyreg(header):
+            return niftyreg_field(
+                _field(read_itk_image(path, squeeze=_with_vectors), path), header, path
+            )
+        if header.intent in FSL_INTENTS:
             raise InputError(
                 path,
                 expected="displacements in LPS mm",
-                found="a field of NiftyReg or FSL, which has another meaning",
+                found="a field of FSL, which is in scaled voxels of its images",
                 do="convert it to an ITK displacement field",
             )
         if not header.is_float:
@@ -189,6 +212,14 @@ def _read_displacement_image(path: Path) -> DisplacementField:
                 path,
                 expected="a displacement image (3 floating point components, mm)",
                 found=f"whole numbers of {header.bits} bits, {'x'.join(str(n) for n in header.shape)}",
+            )
+        if header.has_vectors and header.is_scaled and math.isfinite(header.slope):
+            # ITK scales the first third of the numbers and leaves the others
+            raise InputError(
+                path,
+                expected="displacements stored as they are, in mm",
+                found=f"scaled ones (scl_slope {header.slope:g}, scl_inter {header.intercept:g})",
+                do="write it again with a slope of 1",
             )
         if header.intent == DISPLACEMENT_INTENT and len(header.shape) == 4:
             # ITK takes the numbers of four axes for vectors and turns the wrong ones round
@@ -232,10 +263,7 @@ def _field(image: sitk.Image, path: Path) -> DisplacementField:
         )
     grid = grid_of(image, path)
     data = np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32)
-    if not np.isfinite(data).all():
-        raise InputError(
-            path, expected="finite displacements", found="NaN or infinity", do="make it again"
-        )
+    check_displacements(path, data)
     return DisplacementField(torch.from_numpy(data), grid)
 
 

@@ -1,4 +1,4 @@
-"""What a transform that does not fit may have been meant as: its inverse, another frame, another unit."""
+"""What a transform that does not fit may have been meant as: its inverse, another order, frame or unit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..space import DisplacementField, Grid, Transform, Volume
+from ..space import Composite, DisplacementField, Grid, Transform, Volume
 from ..space.sampling import sample_world
 
 #: Points of the lung that are looked at, and voxels that are compared, mm.
@@ -21,6 +21,7 @@ _STEPS = 30
 
 IN_VOXELS = "displacements in voxels of the fixed scan instead of mm"
 INVERSE = "its inverse (made from moving to fixed points, or with the two scans swapped)"
+OTHER_ORDER = "its parts in the opposite order"
 POSITIONS = "where points go instead of by how much they are displaced"
 RAS = "one in RAS instead of LPS (x and y reversed)"
 
@@ -81,6 +82,8 @@ def _readings(transform: Transform, points: Tensor, grid: Grid) -> Iterator[tupl
     moved = transform.map_points(points) - points
     turn = points.new_tensor([-1.0, -1.0, 1.0])
     yield INVERSE, _inverted(transform, points)
+    if isinstance(transform, Composite) and len(transform.parts) > 1:
+        yield OTHER_ORDER, Composite(transform.parts[::-1]).map_points(points)
     yield RAS, points + turn * moved
     yield RAS, turn * transform.map_points(turn * points)
     yield POSITIONS, moved

@@ -26,7 +26,7 @@ class Report:
         landmarks: (fixed, moving), if there are any.
         method: rows of the table of how it was made.
         cards: more key figures, (title, value, note).
-        transform_file: how the file of the transform is called.
+        transform_files: how the files of the transform are called, in the order in which a point goes through them.
     """
 
     title: str
@@ -41,4 +41,4 @@ class Report:
     landmarks: tuple[Landmarks, Landmarks] | None = None
     method: Mapping[str, Any] = field(default_factory=dict)
     cards: Sequence[tuple[str, str, str]] = ()
-    transform_file: str = "transform.h5"
+    transform_files: Sequence[str] = ("transform.h5",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def write_quality_of(
     transform: Transform,
     *,
     names: tuple[str, str],
-    transform_name: str,
+    transform_names: Sequence[str],
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
     landmarks: tuple[Landmarks, Landmarks] | None = None,
@@ -42,7 +42,7 @@ def write_quality_of(
         fixed, moving: CT in HU.
         transform: fixed to moving points, LPS mm.
         names: of the two scans, for people.
-        transform_name: of the file of the transform.
+        transform_names: of the files of the transform, that through which a point goes first first.
         fixed_mask, moving_mask: lungs; found if left out.
         landmarks: (fixed, moving), LPS mm.
         backward: moving to fixed, from a registration of the swapped pair; LungMorph's own if left out.
@@ -59,6 +59,7 @@ def write_quality_of(
     # the error network knows LungMorph's way back and no other
     own = register_witnesses(*images, progress=progress)
     scans = dict(zip(("fixed", "moving"), names, strict=True))
+    transform_name = ", then ".join(transform_names)
     record = judged(scans, transform_name, tolerances_name)
     found = assess(
         *images,
@@ -85,7 +86,7 @@ def write_quality_of(
         start_name=start_name,
         landmarks=landmarks,
         method=made,
-        transform_file=Path(transform_name).name,
+        transform_files=[Path(name).name for name in transform_names],
     )
     write_report(report, folder / "report.html")
     return found

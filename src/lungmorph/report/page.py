@@ -77,7 +77,7 @@ def render(report: Report) -> str:
         region_heads=rows.region_heads(report),
         regions=rows.region_rows(report),
         method=[(name, str(value)) for name, value in report.method.items()],
-        transform_file=report.transform_file,
+        transform_files=report.transform_files,
         viewer_data=Markup(_json(data)),
     )
 
