@@ -169,7 +169,14 @@ def _anatomy(path: Path, mask: Path | None, spacing: tuple[float, float, float] 
     from ..registration.lungs import lung_mask
     from ..simulate.real_ct import anatomy_at
 
-    ct = read_image(path)
+    try:
+        ct = read_image(path)
+    except InputError as error:
+        if "--series" not in error.do:
+            raise
+        # which counts 4D CTs here
+        do = "name one file of the series in place of the folder"
+        raise InputError(error.what, expected=error.expected, found=error.found, do=do) from error
     lungs = lung_mask(ct, path) if mask is None else read_mask(mask, like=ct)
     try:
         return anatomy_at(ct, lungs, spacing)

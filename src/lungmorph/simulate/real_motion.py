@@ -19,7 +19,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, of_the_system
 from ..files import read_landmark_pairs
 from ..ops.spline import cubic_weights, expand
 from ..space import Grid, Volume
@@ -123,10 +123,11 @@ def motion_points(path: Path) -> tuple[Float, Float]:
     expected = "rows of i, j, k, i, j, k (voxels), or columns fixed_x ... moving_z (mm)"
     try:
         text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            path, expected=f"a table of keypoints: {expected}", found=str(error)
-        ) from None
+    except OSError as error:
+        raise of_the_system(error, path, f"a table of keypoints: {expected}") from error
+    except UnicodeDecodeError as error:
+        found = "a file that is no text"
+        raise InputError(path, expected=f"a table of keypoints: {expected}", found=found) from error
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     head = lines[0].replace(" ", "").lower() if lines else "nothing"
     if "fixed_x" in head:
