@@ -82,9 +82,10 @@ class Motion:
         ratio = (high - low) / (self.high - self.low)
         counts = self.coefficients.shape[:0:-1]
         bases = []
-        for axis, p in enumerate(axis_positions(grid, device)):
+        for axis, p in enumerate(axis_positions(grid)):
             own = (p - low[axis]) / ratio[axis] + self.low[axis]
-            bases.append(cubic_weights((own - self.first[axis]) / self.knot, counts[axis]))
+            weights = cubic_weights((own - self.first[axis]) / self.knot, counts[axis])
+            bases.append(weights.to(device))
         field = expand(self.coefficients.to(device), (bases[2], bases[1], bases[0]))
         if not keep_translation:
             field = field - self.coefficients.to(device).mean(dim=(1, 2, 3))[:, None, None, None]
