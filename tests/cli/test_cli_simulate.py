@@ -87,11 +87,14 @@ def test_a_series_is_read_as_ten_phases(tmp_path: Path, capsys: pytest.CaptureFi
         assert np.linalg.norm(there - last.points, axis=1).max() < 0.02
 
 
-def test_dirlabs_layout_is_read_back_to_the_truth(tmp_path: Path) -> None:
+def test_dirlabs_layout_is_read_back_to_the_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "4DCT"
-    options = ("--spacing", "5x5x6", "--seed", 8, "--depth", 24, "--layout", "dirlab")
+    options = ("--spacing", "5x5.078125x6", "--seed", 8, "--depth", 24, "--layout", "dirlab")
     assert call("simulate", out, "--series", 1, *options) == 0
-    recipe = Recipe(seed=8, spacing=(5.0, 5.0, 6.0), depth_mm=24.0)
+    assert "--size 68x52x50 --spacing 5x5.078125x6" in capsys.readouterr().out
+    recipe = Recipe(seed=8, spacing=(5.0, 5.078125, 6.0), depth_mm=24.0)
     grid = recipe.grid
     dataset = open_dataset(out, "dirlab-4dct", size=grid.size, spacing=grid.spacing)
     (case,) = dataset.cases

@@ -246,7 +246,9 @@ def _tell(summary: dict[str, Any], output: Path, layout: Layout) -> None:
     where = escape(str(output))
     console.print(f"Written to [bold]{where}[/]. Next:")
     if layout is Layout.dirlab:
-        given = f"{where} --kind dirlab-4dct --size {size} --spacing {step}"
+        # not rounded as for people: it is what the files are read with
+        exact = "x".join(f"{n:.10g}" for n in summary["spacing"])
+        given = f"{where} --kind dirlab-4dct --size {size} --spacing {exact}"
     else:
         given = f"{where}/dataset.csv"
     console.print(f"  lungmorph data check {given}")

@@ -32,6 +32,7 @@ Float = NDArray[np.float64]
 #: Voxel size of the keypoint files along (i, j, k), mm.
 KEYPOINT_SPACING = (1.75, 1.25, 1.75)
 _KNOT_MM = 20.0
+_INNER = (0.005, 0.995)  # share of the points between which a lung begins and ends
 _MARGIN = 2  # control points beyond the keypoints on either side
 
 
@@ -104,7 +105,7 @@ def load_motion(path: str | Path, reverse: bool = False) -> Motion:
         reverse: inhale as the fixed side instead of exhale.
 
     Raises:
-        InputError: the file is missing, or is neither, or has fewer than 20 rows.
+        InputError: the file is missing, or is neither, or has fewer than 20 rows, or its points lie in a plane.
 
     Both sides of keypoints are taken to have the exhale side's voxel size. (With the finer inhale voxels that are
     told of the COPDgene files, lungs would shrink by a quarter on breathing in.)
@@ -148,6 +149,14 @@ def motion_points(path: Path) -> tuple[Float, Float]:
             expected=f"at least 20 {expected}",
             found=f"a table of {len(rows)} x {rows.shape[1]}",
         )
+    for side in (rows[:, :3], rows[:, 3:]):
+        extent = np.ptp(np.quantile(side, _INNER, axis=0), axis=0)
+        if extent.min() < _KNOT_MM:
+            raise InputError(
+                path,
+                expected=f"points over at least {_KNOT_MM:g} mm along x, y and z",
+                found="only " + " x ".join(f"{mm:.3g}" for mm in extent) + " mm",
+            )
     return rows[:, :3], rows[:, 3:]
 
 
@@ -161,7 +170,7 @@ def fit_motion(
         smoothness: weight of the bending (second differences of the coefficients) for one keypoint.
         rounds: reweightings (Geman-McClure weights with the scale from the median residual).
     """
-    low, high = np.quantile(fixed, 0.005, axis=0), np.quantile(fixed, 0.995, axis=0)
+    low, high = np.quantile(fixed, _INNER, axis=0)
     first = low - _MARGIN * _KNOT_MM
     counts = np.ceil((high - low) / _KNOT_MM).astype(int) + 2 * _MARGIN + 1
     bases = [
