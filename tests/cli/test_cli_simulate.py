@@ -12,7 +12,7 @@ from tests.cli.program import call
 
 from lungmorph.datasets import open_dataset
 from lungmorph.simulate.recipe import Recipe
-from replicas import own
+from replicas import dicom, own
 
 
 def array(path: Path) -> np.ndarray:
@@ -87,11 +87,14 @@ def test_a_series_is_read_as_ten_phases(tmp_path: Path, capsys: pytest.CaptureFi
         assert np.linalg.norm(there - last.points, axis=1).max() < 0.02
 
 
-def test_dirlabs_layout_is_read_back_to_the_truth(tmp_path: Path) -> None:
+def test_dirlabs_layout_is_read_back_to_the_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "4DCT"
-    options = ("--spacing", "5x5x6", "--seed", 8, "--depth", 24, "--layout", "dirlab")
+    options = ("--spacing", "5x5.078125x6", "--seed", 8, "--depth", 24, "--layout", "dirlab")
     assert call("simulate", out, "--series", 1, *options) == 0
-    recipe = Recipe(seed=8, spacing=(5.0, 5.0, 6.0), depth_mm=24.0)
+    assert "--size 68x52x50 --spacing 5x5.078125x6" in capsys.readouterr().out
+    recipe = Recipe(seed=8, spacing=(5.0, 5.078125, 6.0), depth_mm=24.0)
     grid = recipe.grid
     dataset = open_dataset(out, "dirlab-4dct", size=grid.size, spacing=grid.spacing)
     (case,) = dataset.cases
@@ -137,7 +140,7 @@ def test_a_real_ct_and_a_real_motion(tmp_path: Path, capsys: pytest.CaptureFixtu
         (("--pairs", 1, "--series", 1), "--pairs N or --series N, found both"),
         (("--pairs", 0), "--pairs"),
         (("--pairs", 1, "--motion", "breath"), "breathing, random or a CSV"),
-        (("--pairs", 1, "--motion", "gone.csv"), "gone.csv: expected a table of keypoints"),
+        (("--pairs", 1, "--motion", "gone.csv"), "found No such file or directory"),
         (("--pairs", 1, "--spacing", "2x2"), "one number or three"),
         (("--pairs", 1, "--depth", 500), "--depth"),
         (("--pairs", 1, "--spacing", "nan"), "one number or three"),
@@ -187,3 +190,29 @@ def test_lungs_that_are_empty_and_folders_that_exist_are_refused(
     (tmp_path / "there").mkdir()
     assert call("simulate", tmp_path / "there", "--pairs", 1) == 2
     assert "expected a new output folder" in capsys.readouterr().err
+
+
+def test_a_grid_too_coarse_for_landmarks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--series", 1, "--spacing", "18x14x15")
+    assert call("simulate", tmp_path / "s", *options) == 0
+    assert ", 0 landmarks each" in capsys.readouterr().out
+    (case,) = open_dataset(tmp_path / "s").cases
+    assert case.problems == ()
+    assert not case.landmark_sets
+    assert call("simulate", tmp_path / "d", *options, "--layout", "dirlab") == 2
+    assert "expected vessels to set landmarks at" in capsys.readouterr().err
+
+
+def test_of_several_series_a_file_says_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        series = dicom.new_series(SeriesNumber=number)
+        dicom.write_series(tmp_path / "ct", np.zeros((4, 8, 8), dtype=np.int16), series=series)
+    assert call("simulate", tmp_path / "o", "--pairs", 1, "--anatomy", tmp_path / "ct") == 2
+    said = capsys.readouterr().err
+    # --series counts 4D CTs
+    assert "name one file of the series" in said
+    assert "--series" not in said

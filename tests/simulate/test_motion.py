@@ -159,6 +159,12 @@ def test_keypoint_tables_that_are_none_are_refused(tmp_path):
         load_motion(bad)
     with pytest.raises(InputError):
         load_motion(tmp_path / "missing.csv")
+    # of points in one slice no motion of a lung can be made
+    flat = np.random.default_rng(1).uniform(0, 100, (40, 6))
+    flat[:, [2, 5]] = 7
+    np.savetxt(bad, flat, delimiter=",")
+    with pytest.raises(InputError, match="at least 20 mm along x, y and z, found only"):
+        load_motion(bad)
 
 
 @pytest.mark.parametrize(

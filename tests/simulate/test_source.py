@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lungmorph.ops import eroded, jacobian_determinant, smallest_determinant, warp
 from lungmorph.simulate import TrainingPairs, real_anatomy, thorax
@@ -110,3 +111,25 @@ def test_real_patients_are_used():
     pair = source.pair(0)
     assert not source._made
     assert float(pair["fixed_mask"].float().mean()) > 0.05
+
+
+def test_a_pair_takes_few_operations():
+    """A GPU waits for the next one longer than it works on most of them."""
+
+    class Count(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.operations, self.waits = 0, 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.operations += 1
+            self.waits += function.overloadpacket.__name__ == "nonzero"
+            return function(*args, **(kwargs or {}))
+
+    source = TrainingPairs(7, 6.0, pool=1, renew_every=1000, sizes=(40, 56))
+    source.pair(0)
+    for step in range(4):
+        with Count() as count:
+            source.pair(step)
+        assert count.operations < 1800
+        assert count.waits < 6

@@ -155,10 +155,22 @@ def test_what_is_wrong_is_named_in_one_line(small: Path, override: str, told: st
 def test_files_that_are_no_config(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_config(tmp_path / "none.yaml")
-    for name, content in (("a", b"[1, 2]"), ("b", b"a: [1"), ("c", b"\xff\xfe\x00")):
+    for name, content in (
+        ("a", b"[1, 2]"),
+        ("b", b"a: [1"),
+        ("c", b"\xff\xfe\x00"),
+        ("d", b"a: 2020-13-45"),
+    ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match="training config"):
             load_config(tmp_path / name)
+
+
+def test_a_key_that_is_there_twice_is_refused(small: Path) -> None:
+    # YAML would silently take the last
+    small.write_text(small.read_text() + "\nbatch: 2\nbatch: 3\n")
+    with pytest.raises(InputError, match="batch is there twice"):
+        load_config(small)
 
 
 def test_nothing_in_a_config_is_executed(tmp_path: Path) -> None:

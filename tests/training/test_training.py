@@ -173,8 +173,14 @@ def test_checkpoint_of_another_network_or_a_damaged_one_is_refused(tmp_path):
     with pytest.raises(InputError, match="another config"):
         run(config((1, 1), 0, model=other), Blobs(), [], tmp_path)
     checkpoint = tmp_path / "checkpoint.pt"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(InputError, match="checkpoint"):
+    whole = checkpoint.read_bytes()
+    # text: what torch takes for its old format
+    for damaged in (whole[:1000], b"hello\n"):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(InputError, match="checkpoint"):
+            run(config((1, 1), 0), Blobs(), [], tmp_path)
+    torch.save({"version": 2}, checkpoint)
+    with pytest.raises(InputError, match="one without average"):
         run(config((1, 1), 0), Blobs(), [], tmp_path)
 
 

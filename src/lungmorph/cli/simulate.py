@@ -169,7 +169,14 @@ def _anatomy(path: Path, mask: Path | None, spacing: tuple[float, float, float] 
     from ..registration.lungs import lung_mask
     from ..simulate.real_ct import anatomy_at
 
-    ct = read_image(path)
+    try:
+        ct = read_image(path)
+    except InputError as error:
+        if "--series" not in error.do:
+            raise
+        # which counts 4D CTs here
+        do = "name one file of the series in place of the folder"
+        raise InputError(error.what, expected=error.expected, found=error.found, do=do) from error
     lungs = lung_mask(ct, path) if mask is None else read_mask(mask, like=ct)
     try:
         return anatomy_at(ct, lungs, spacing)
@@ -239,7 +246,9 @@ def _tell(summary: dict[str, Any], output: Path, layout: Layout) -> None:
     where = escape(str(output))
     console.print(f"Written to [bold]{where}[/]. Next:")
     if layout is Layout.dirlab:
-        given = f"{where} --kind dirlab-4dct --size {size} --spacing {step}"
+        # not rounded as for people: it is what the files are read with
+        exact = "x".join(f"{n:.10g}" for n in summary["spacing"])
+        given = f"{where} --kind dirlab-4dct --size {size} --spacing {exact}"
     else:
         given = f"{where}/dataset.csv"
     console.print(f"  lungmorph data check {given}")

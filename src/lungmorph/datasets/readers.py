@@ -174,5 +174,5 @@ def _recognised(root: Path, options: Iterable[str]) -> Reader:
         + (f" and takes {', '.join(options)}" if options else ""),
         found=("none of their layouts" if _has_files(root) else "no file in it")
         + "".join(f"; could not look for {f}" for f in failed),
-        do="name its kind with --kind, or write a table of your pairs (see docs/datasets.md)",
+        do="name its kind (--kind; reader in a training config), or write a table of your pairs (see docs/datasets.md)",
     )

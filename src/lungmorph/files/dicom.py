@@ -161,7 +161,7 @@ def _choose(
             folder,
             expected="one series",
             found=f"{len(found)}: {_listing(found)}",
-            do="choose one with --series",
+            do="choose one with --series, or name one of its files in place of the folder",
         )
     name = wanted.strip()
     tests = (

@@ -5,7 +5,13 @@ function says millimetres; mapping p -> p + u(p); ``align_corners=True``.
 """
 
 from .cubic import bent, sample_cubic
-from .jacobian import determinant_below, jacobian_determinant, smallest_determinant
+from .extent import extent
+from .jacobian import (
+    determinant_below,
+    jacobian_determinant,
+    kept_above,
+    smallest_determinant,
+)
 from .local import box_mean, dilated, eroded, gaussian, normalize_locally
 from .sample import half_widths, identity_points, sample, to_normalized
 from .unfold import unfold
@@ -18,12 +24,14 @@ __all__ = [
     "determinant_below",
     "dilated",
     "eroded",
+    "extent",
     "gaussian",
     "half_widths",
     "identity_points",
     "integrate",
     "invert",
     "jacobian_determinant",
+    "kept_above",
     "length",
     "normalize_locally",
     "sample",

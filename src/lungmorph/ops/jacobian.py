@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -44,7 +43,15 @@ def smallest_determinant(displacement: Tensor, spacing: tuple[float, float, floa
     between neighbours; all eight combinations of forward and backward differences being positive is
     the stricter condition (Karacali & Davatzikos 2004).
     """
-    return _smallest([_sides(displacement, axis, step) for axis, step in enumerate(spacing)])
+    batch, _, depth, height, width = displacement.shape
+    thick = max(1, SLAB_VOXELS // (8 * batch * height * width))
+    slabs = []
+    for first in range(0, depth, thick):
+        low, high = max(0, first - 1), min(depth, first + thick + 1)
+        part = displacement[:, :, low:high]
+        slab = _smallest([_sides(part, axis, step) for axis, step in enumerate(spacing)])
+        slabs.append(slab[:, :, first - low :][:, :, :thick])
+    return torch.cat(slabs, dim=2)
 
 
 def determinant_below(
@@ -55,15 +62,60 @@ def determinant_below(
     Much faster than asking it for all voxels: no singular value of I + G is less than 1 - |G|, so that
     determinants are computed only where the gradient G is long.
     """
+    below, rows, where = _steep(displacement, spacing, least)
+    if rows:
+        lowest = [_smallest(part)[0, 0, 0, 0] for part in _parts(rows, SLAB_VOXELS // 8)]
+        below[where] = torch.cat(lowest) < least
+    return below
+
+
+def kept_above(
+    displacement: Tensor,
+    spacing: tuple[float, float, float],
+    least: float,
+    factors: Sequence[float],
+) -> list[bool]:
+    """For each of some factors, 0 to 1, whether no :func:`smallest_determinant` of that times the field is below ``least``.
+
+    As fast as :func:`determinant_below`, and a device is waited for but twice.
+    """
+    _, rows, _ = _steep(displacement, spacing, least)
+    if not rows:
+        return [True] * len(factors)
+    scale = displacement.new_tensor(factors)[:, None, None, None, None]
+    lowest = [
+        _smallest([(scale * ahead, scale * behind) for ahead, behind in part]).amin(
+            dim=(1, 2, 3, 4)
+        )
+        for part in _parts(rows, SLAB_VOXELS // len(factors))
+    ]
+    kept: list[bool] = (torch.stack(lowest).amin(dim=0) >= least).tolist()
+    return kept
+
+
+def _parts(rows: list[tuple[Tensor, Tensor]], most: int) -> list[list[tuple[Tensor, Tensor]]]:
+    """Rows (1, 3, 1, 1, N) of at most so many voxels."""
+    (first, _), *_ = rows
+    starts = range(0, first.shape[-1], max(1, most))
+    return [[(a[..., n : n + most], b[..., n : n + most]) for a, b in rows] for n in starts]
+
+
+def _steep(
+    displacement: Tensor, spacing: tuple[float, float, float], least: float
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]], tuple[Tensor, ...]]:
+    """Where a determinant may be below ``least``: bool (B, 1, D, H, W); the differences there, as rows (1, 3, 1, 1, N),
+    none if N is 0; and the places."""
     sides = [_sides(displacement, axis, step) for axis, step in enumerate(spacing)]
     longest = sum(torch.maximum(squared_length(a), squared_length(b)) for a, b in sides)
     assert isinstance(longest, Tensor)
-    below = longest > (1 - least ** (1 / 3)) ** 2
-    item, _, k, j, i = below.nonzero().unbind(dim=1)
-    # the voxels in question as a row: (1, 3, 1, 1, N)
-    rows = [tuple(side[item, :, k, j, i].T[None, :, None, None] for side in pair) for pair in sides]
-    below[item, 0, k, j, i] = _smallest(rows)[0, 0, 0, 0] < least
-    return below
+    steep = longest > (1 - least ** (1 / 3)) ** 2
+    item, channel, k, j, i = steep.nonzero().unbind(dim=1)
+    rows = []
+    if len(item) > 0:
+        for pair in sides:
+            ahead, behind = (side[item, :, k, j, i].T[None, :, None, None] for side in pair)
+            rows.append((ahead, behind))
+    return steep, rows, (item, channel, k, j, i)
 
 
 def _sides(displacement: Tensor, axis: int, step: float) -> tuple[Tensor, Tensor]:
@@ -79,13 +131,10 @@ def _sides(displacement: Tensor, axis: int, step: float) -> tuple[Tensor, Tensor
     return ahead, behind
 
 
-def _smallest(sides: Sequence[tuple[Tensor, ...]]) -> Tensor:
-    smallest = None
-    for x, y, z in product(*sides):
-        det = _determinant([x, y, z])
-        smallest = det if smallest is None else torch.minimum(smallest, det)
-    assert smallest is not None
-    return smallest
+def _smallest(sides: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Of all eight combinations at once: on a GPU one operation on eight times as much takes no longer."""
+    x, y, z = (torch.stack(pair) for pair in sides)
+    return _determinant([x[:, None, None], y[None, :, None], z[None, None]]).amin(dim=(0, 1, 2))
 
 
 def _gradients(displacement: Tensor, spacing: tuple[float, float, float]) -> list[Tensor]:
@@ -107,8 +156,7 @@ def _gradients(displacement: Tensor, spacing: tuple[float, float, float]) -> lis
 
 
 def _determinant(gradients: list[Tensor]) -> Tensor:
-    gx, gy, gz = gradients
-    a, d, g = (gx[:, 0] + 1), gx[:, 1], gx[:, 2]
-    b, e, h = gy[:, 0], (gy[:, 1] + 1), gy[:, 2]
-    c, f, i = gz[:, 0], gz[:, 1], (gz[:, 2] + 1)
-    return (a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))[:, None]
+    """(..., 3, D, H, W) each -> (..., 1, D, H, W)."""
+    (a, d, g), (b, e, h), (c, f, i) = (part.unbind(dim=-4) for part in gradients)
+    a, e, i = a + 1, e + 1, i + 1
+    return (a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)).unsqueeze(-4)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -94,9 +94,7 @@ def gaussian(image: Tensor, sigma: float | tuple[float, float, float]) -> Tensor
         if width <= 0:
             continue
         radius = max(1, round(3 * width))
-        # always on the CPU: a few numbers, and not every device has float64
-        offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device="cpu")
-        kernel = torch.exp(-0.5 * (offsets / width) ** 2)
+        kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / width) ** 2)
         image = filtered(image, axis, (kernel / kernel.sum()).tolist())
     return image
 

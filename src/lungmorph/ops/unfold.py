@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from .extent import extent
 from .jacobian import determinant_below
 from .local import gaussian
 
@@ -39,15 +40,17 @@ def unfold(
     for turn in range(rounds):
         watched = _part(box)
         bad = determinant_below(out[watched], spacing, least)
+        count = int(bad.sum())
         if turn == 0:
-            found = int(bad.sum())
-        if not bool(bad.any()):
+            found = count
+        around = extent(bad[0, 0]) if count else None
+        if around is None:
             return out, found
         sigma = 0.8 + turn / 8
         pad = 4 + round(4 * sigma)
         inner = [
             (max(0, a - pad), min(n, b + pad))
-            for (a, b), n in zip(_around(bad), bad.shape[2:], strict=True)
+            for (a, b), n in zip(around, bad.shape[2:], strict=True)
         ]
         near = bad[_part(inner)].float()
         box = [(start + a, start + b) for (start, _), (a, b) in zip(box, inner, strict=True)]
@@ -67,13 +70,3 @@ def unfold(
 
 def _part(box: list[tuple[int, int]]) -> tuple[slice, ...]:
     return (slice(None), slice(None), *(slice(a, b) for a, b in box))
-
-
-def _around(bad: Tensor) -> list[tuple[int, int]]:
-    """First and last + 1 of what is True in (1, 1, D, H, W), along each axis."""
-    ends = []
-    for dim in (2, 3, 4):
-        first, second = (d for d in (4, 3, 2) if d != dim)
-        hit = bad.any(dim=first).any(dim=second)[0, 0].nonzero()
-        ends.append((int(hit.min()), int(hit.max()) + 1))
-    return ends

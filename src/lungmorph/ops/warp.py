@@ -110,9 +110,8 @@ def _inverted(field: Tensor, iterations: int, tolerance: float) -> tuple[Tensor,
         trial_miss = missed(home[left], trial)
         trial_residual = length(trial_miss[None])[0, 0]
         better = trial_residual < residual[left]
-        step[left[~better]] /= 2
-        good = left[better]
-        inverse[:, good] = trial[:, better]
-        miss[:, good] = trial_miss[:, better]
-        residual[good] = trial_residual[better]
+        step[left] = torch.where(better, step[left], step[left] / 2)
+        inverse[:, left] = torch.where(better, trial, inverse[:, left])
+        miss[:, left] = torch.where(better, trial_miss, miss[:, left])
+        residual[left] = torch.where(better, trial_residual, residual[left])
     return inverse.reshape(field.shape), miss.reshape(field.shape)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from ..errors import InputError
+from ..plain_yaml import yaml_content
 
 NAMES = (
     "landmark_error_mm", "landmark_p95_mm", "predicted_error_mm", "wrong_place_ml", "inverse_consistency_mm", "surface_mm",
@@ -73,7 +74,7 @@ def load_tolerances(path: str | Path | None = None) -> dict[str, Tolerance]:
     own = resources.files(__package__) / "tolerances.yaml"
     where: Any = Path(path) if path else own
     try:
-        found = yaml.load(where.read_text(encoding="utf-8"), Loader=_Loader)
+        found = yaml_content(where.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(where, expected="a YAML file of tolerances", found=str(error)) from None
     names = set(found) if isinstance(found, dict) else set()
@@ -116,16 +117,3 @@ def _check_meaning(where: Path, given: dict[str, Tolerance], own: dict[str, Tole
             )
     if given["dice"].passing > 1:
         raise InputError(where, expected="dice.pass up to 1", found=f"{given['dice'].passing:g}")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which nothing is said twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for n, key in enumerate(keys) if key in keys[:n]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{twice} is there twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep)

@@ -13,7 +13,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from ..ops import gaussian, smallest_determinant, unfold
+from ..ops import extent, gaussian, smallest_determinant, unfold
 from ..space import Grid, Volume
 from .randomness import Draw
 from .splines import axis_positions, smooth_noise
@@ -186,13 +186,10 @@ def lung_box(lungs: Volume) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: the mask is empty.
     """
-    ends = []
-    for axis in range(3):
-        others = tuple(d for d in range(3) if d != 2 - axis)
-        used = lungs.data.any(dim=others[1]).any(dim=others[0]).nonzero()
-        if len(used) == 0:
-            raise ValueError("the lung mask is empty")
-        ends.append((int(used.min()), int(used.max())))
+    found = extent(lungs.data)
+    if found is None:
+        raise ValueError("the lung mask is empty")
+    ends = [(first, end - 1) for first, end in reversed(found)]
     corners = lungs.grid.to_world(list(product(*ends)))
     low, high = (torch.as_tensor(v, dtype=torch.float32) for v in (corners.min(0), corners.max(0)))
     return low, high

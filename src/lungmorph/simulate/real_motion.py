@@ -19,7 +19,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, of_the_system
 from ..files import read_landmark_pairs
 from ..ops.spline import cubic_weights, expand
 from ..space import Grid, Volume
@@ -32,6 +32,7 @@ Float = NDArray[np.float64]
 #: Voxel size of the keypoint files along (i, j, k), mm.
 KEYPOINT_SPACING = (1.75, 1.25, 1.75)
 _KNOT_MM = 20.0
+_INNER = (0.005, 0.995)  # share of the points between which a lung begins and ends
 _MARGIN = 2  # control points beyond the keypoints on either side
 
 
@@ -82,9 +83,10 @@ class Motion:
         ratio = (high - low) / (self.high - self.low)
         counts = self.coefficients.shape[:0:-1]
         bases = []
-        for axis, p in enumerate(axis_positions(grid, device)):
+        for axis, p in enumerate(axis_positions(grid)):
             own = (p - low[axis]) / ratio[axis] + self.low[axis]
-            bases.append(cubic_weights((own - self.first[axis]) / self.knot, counts[axis]))
+            weights = cubic_weights((own - self.first[axis]) / self.knot, counts[axis])
+            bases.append(weights.to(device))
         field = expand(self.coefficients.to(device), (bases[2], bases[1], bases[0]))
         if not keep_translation:
             field = field - self.coefficients.to(device).mean(dim=(1, 2, 3))[:, None, None, None]
@@ -103,7 +105,7 @@ def load_motion(path: str | Path, reverse: bool = False) -> Motion:
         reverse: inhale as the fixed side instead of exhale.
 
     Raises:
-        InputError: the file is missing, or is neither, or has fewer than 20 rows.
+        InputError: the file is missing, or is neither, or has fewer than 20 rows, or its points lie in a plane.
 
     Both sides of keypoints are taken to have the exhale side's voxel size. (With the finer inhale voxels that are
     told of the COPDgene files, lungs would shrink by a quarter on breathing in.)
@@ -123,10 +125,11 @@ def motion_points(path: Path) -> tuple[Float, Float]:
     expected = "rows of i, j, k, i, j, k (voxels), or columns fixed_x ... moving_z (mm)"
     try:
         text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            path, expected=f"a table of keypoints: {expected}", found=str(error)
-        ) from None
+    except OSError as error:
+        raise of_the_system(error, path, f"a table of keypoints: {expected}") from error
+    except UnicodeDecodeError as error:
+        found = "a file that is no text"
+        raise InputError(path, expected=f"a table of keypoints: {expected}", found=found) from error
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     head = lines[0].replace(" ", "").lower() if lines else "nothing"
     if "fixed_x" in head:
@@ -146,6 +149,14 @@ def motion_points(path: Path) -> tuple[Float, Float]:
             expected=f"at least 20 {expected}",
             found=f"a table of {len(rows)} x {rows.shape[1]}",
         )
+    for side in (rows[:, :3], rows[:, 3:]):
+        extent = np.ptp(np.quantile(side, _INNER, axis=0), axis=0)
+        if extent.min() < _KNOT_MM:
+            raise InputError(
+                path,
+                expected=f"points over at least {_KNOT_MM:g} mm along x, y and z",
+                found="only " + " x ".join(f"{mm:.3g}" for mm in extent) + " mm",
+            )
     return rows[:, :3], rows[:, 3:]
 
 
@@ -159,7 +170,7 @@ def fit_motion(
         smoothness: weight of the bending (second differences of the coefficients) for one keypoint.
         rounds: reweightings (Geman-McClure weights with the scale from the median residual).
     """
-    low, high = np.quantile(fixed, 0.005, axis=0), np.quantile(fixed, 0.995, axis=0)
+    low, high = np.quantile(fixed, _INNER, axis=0)
     first = low - _MARGIN * _KNOT_MM
     counts = np.ceil((high - low) / _KNOT_MM).astype(int) + 2 * _MARGIN + 1
     bases = [

@@ -145,6 +145,8 @@ def inverse_at(
     Returns:
         x (..., 3), and by how much x + u(x) misses the point (...), mm.
     """
+    if points.numel() == 0:
+        return points.clone(), points.new_zeros(points.shape[:-1])
     target = points.reshape(1, 1, -1, 3)
     at, step = target.clone(), torch.ones_like(target[..., :1])
     miss = _off(field, at, target)

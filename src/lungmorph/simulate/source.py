@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ops import gaussian, invert, length, sample, smallest_determinant
+from ..ops import gaussian, invert, kept_above, length, sample
 from ..space import Affine, Grid, Volume
 from ..space.sampling import matrix_times_points, world_points
 from .affine import fitted_affine, random_affine
@@ -81,20 +81,22 @@ class TrainingPairs:
         lungs = _nearest(anatomy.lungs, grid)
         field = self._motion(draw, grid, lungs)
         points = world_points(grid, device=self.device)
-        inside = points[lungs.data]
-        affine = fitted_affine(inside, field[:, lungs.data].T)
+        # of the lungs' voxels; looked for once, as a device has to be waited for
+        within = lungs.data.reshape(-1).nonzero()[:, 0]
+        inside = points.reshape(-1, 3)[within]
+        affine = fitted_affine(inside, _at(field, within).T)
         prealigned = draw.chance(self.prealigned)
         around = inside.mean(dim=0).double().cpu().numpy()
         rest = field
         if prealigned:
             rest = field + points.movedim(-1, 0)
             rest = rest - matrix_times_points(affine.matrix, points).movedim(-1, 0)
-        field = _held(field * self._amplitude(draw, rest, lungs.data), grid)
+        field = _held(field * self._amplitude(draw, _at(rest, within)), grid)
         mapped = points + field.movedim(0, -1)
         # the moving image is read through ``start``; what is left to find is start^-1 after the motion
         start = Affine.identity()
         if prealigned:
-            affine = fitted_affine(inside, field[:, lungs.data].T)
+            affine = fitted_affine(inside, _at(field, within).T)
             start = affine.after(random_affine(draw, around, shift=4.0, scale=0.03, degrees=2.0))
         pose = random_affine(draw, around, shift=0.0, scale=0.0, degrees=8.0)
         both = torch.stack((anatomy.ct.data, anatomy.lungs.data.float()))[None]
@@ -176,13 +178,13 @@ class TrainingPairs:
             return breathing_field(draw, lungs, Breath.drawn(draw), check=False)
         return random_field(draw, grid, 20.0, self.device, check=False)
 
-    def _amplitude(self, draw: Draw, rest: Tensor, lungs: Tensor) -> float:
-        """The factor that gives the motion to be found a mean length drawn from the range."""
+    def _amplitude(self, draw: Draw, rest: Tensor) -> float:
+        """The factor that gives the motion to be found in the lungs (3, N) a mean length drawn from the range."""
         low, high = self.mean
         wanted = exp(draw.uniform(log(low), log(high)))
         if draw.chance(0.125):
             wanted = draw.uniform(high, 1.45 * high)
-        found = float(rest[:, lungs].square().sum(0).sqrt().mean())
+        found = float(rest.square().sum(0).sqrt().mean())
         return min(wanted / max(found, 1e-3), 3.0)
 
     def _scanned(self, draw: Draw, volume: Volume) -> Tensor:
@@ -202,6 +204,11 @@ def _at_spacing(anatomy: Anatomy, spacing: float, device: torch.device | str) ->
     return Anatomy(Volume(ct.data.to(device), grid), Volume(lungs.data.to(device), grid))
 
 
+def _at(field: Tensor, within: Tensor) -> Tensor:
+    """A field (3, D, H, W) at voxels (N,) counted through: (3, N)."""
+    return field.reshape(3, -1)[:, within]
+
+
 def _held(field: Tensor, grid: Grid) -> Tensor:
     """The field without folds: as a whole smaller where it folds much, smoothed where it folds a little.
 
@@ -209,9 +216,9 @@ def _held(field: Tensor, grid: Grid) -> Tensor:
     """
     some = field[None, :, ::2, ::2, ::2]
     x, y, z = (2 * s for s in grid.spacing)
-    factor = 1.0
-    while factor > 0.2 and float(smallest_determinant(factor * some, (x, y, z)).min()) < 0.2:
-        factor *= 0.85
+    factors = [0.85**n for n in range(11)]
+    good = kept_above(some, (x, y, z), 0.2, factors[:-1])
+    factor = next((f for f, kept in zip(factors, good, strict=False) if kept), factors[-1])
     return without_folds(factor * field, grid)
 
 

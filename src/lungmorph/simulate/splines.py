@@ -45,8 +45,8 @@ def smooth_noise(
         counts = [int(np.ceil(e / scale)) + 4 for e in extent]
     coefficients = draw.normals(channels, counts[2], counts[1], counts[0]).to(device)
     x, y, z = (
-        cubic_weights((p - float(c)) / scale + (n - 1) / 2, n)
-        for p, c, n in zip(axis_positions(grid, device), grid.center, counts, strict=True)
+        cubic_weights((p - float(c)) / scale + (n - 1) / 2, n).to(device)
+        for p, c, n in zip(axis_positions(grid), grid.center, counts, strict=True)
     )
     # a sum of independent coefficients: 0.479 is the mean sum of squares of the weights
     return expand(coefficients, (z, y, x)) / 0.479**1.5

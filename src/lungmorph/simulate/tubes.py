@@ -79,8 +79,9 @@ def _draw(tubes: Tubes, grid: Grid, device: torch.device | str, as_coverage: boo
     spacing = torch.as_tensor(step, dtype=torch.float32, device=device)
     reach = torch.maximum(r0, r1).clamp_min(0.5 * voxel) + 0.51 * voxel
     half = (((end - start).abs() / 2 + reach[:, None]) / spacing + 0.5).floor().long().amax(dim=1)
+    half = half.cpu()
     for n in half.unique().tolist():
-        members = (half == n).nonzero()[:, 0]
+        members = (half == n).nonzero()[:, 0].to(device)
         for some in members.split(max(1, CHUNK // (2 * n + 1) ** 3)):
             flat, value = _boxes(
                 start[some], end[some], r0[some], r1[some], n, grid, voxel, as_coverage
@@ -144,6 +145,7 @@ def _pieces(
     high = torch.as_tensor(np.asarray(grid.size) * np.asarray(grid.spacing), device=device)
     far = torch.maximum(r0, r1)[:, None] + 2 * length
     keep = ((torch.minimum(start, end) < high + far) & (torch.maximum(start, end) > -far)).all(1)
+    keep = keep.nonzero()[:, 0]  # looked for once, not by each of the four
     start, end, r0, r1 = start[keep], end[keep], r0[keep], r1[keep]
     count = ((end - start).norm(dim=1) / length).ceil().clamp_min(1).long()
     which = torch.repeat_interleave(torch.arange(len(count), device=device), count)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -18,6 +17,9 @@ from .stopping import Criterion
 FORMAT_VERSION = 2
 #: Its name in the folder of a run.
 CHECKPOINT = "checkpoint.pt"
+_KEPT = {
+    "model_config", "stages", "model", "average", "best", "optimizer", "criterion", "progress", "precision", "outcome",
+}  # fmt: skip
 
 
 @dataclass
@@ -118,8 +120,10 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
     expected = "a checkpoint of this training run"
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError, OSError) as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # what is damaged fails in ways without number
+        line = str(error).partition("\n")[0]
+        if isinstance(error, LookupError) or not line:
+            line = type(error).__name__
         if "weights_only" in str(error):  # torch's advice is to execute what is in the file
             line = "no checkpoint, or one that would have to be executed"
         raise InputError(
@@ -127,6 +131,8 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
         ) from error
     if not isinstance(content, dict) or content.get("version") != FORMAT_VERSION:
         raise InputError(path, expected=expected, found="another format")
+    if missing := _KEPT - content.keys():
+        raise InputError(path, expected=expected, found=f"one without {min(missing)}")
     other = ""
     if content["model_config"] != config.model.model_dump_json():
         other = "one of a network with another config"
