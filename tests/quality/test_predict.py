@@ -11,7 +11,7 @@ from lungmorph.quality.error_weights import load_error_network
 from lungmorph.quality.predict import PredictedError, predict_error
 from lungmorph.registration.witnesses import Witnesses, register_witnesses
 from lungmorph.simulate import SimulatedPair
-from lungmorph.space import DisplacementField, Transform
+from lungmorph.space import DisplacementField, Transform, Volume
 from lungmorph.space.sampling import world_points
 
 
@@ -54,6 +54,23 @@ def test_a_perfect_registration_raises_next_to_no_alarm(
     assert found["undecided_percent"] < 0.3
     assert found["mean_mm"] < 0.35
     assert found["over_2mm_percent"] < 1.5
+
+
+def test_noise_is_no_error(small_pair: SimulatedPair) -> None:
+    """80 HU more of it: the judges follow it, and the scans are a little more alike where they lead than where the truth does."""
+    pair = small_pair
+    noise = torch.Generator().manual_seed(80)
+
+    def noisy(scan: Volume) -> Volume:
+        return Volume(scan.data + 80 * torch.randn(scan.data.shape, generator=noise), scan.grid)
+
+    fixed, moving = noisy(pair.fixed), noisy(pair.moving)
+    images = fixed, moving, pair.fixed_lungs, pair.moving_lungs
+    network, _ = load_error_network()
+    found = predict_error(network, *images, pair.truth, register_witnesses(*images))
+    assert float((found.doubted & (found.gain > 0)).sum()) > 50, "else nothing is put to the test"
+    assert not found.places
+    assert found.summary["undecided_percent"] < 0.3
 
 
 def test_lung_beyond_the_moving_scan_is_told_and_not_judged(
