@@ -56,7 +56,8 @@ def checked_grid(
             path,
             expected="a right-handed direction",
             found=f"a left-handed one, {np.round(direction, 4).tolist()}",
-            do='reorder its voxels, for example by SimpleITK.DICOMOrient(image, "LPS")',
+            do='reorder its voxels, for example by SimpleITK.DICOMOrient(image, "LPS"), or give the DICOM folder it '
+            "was made of",
         )
     if not np.isfinite(origin).all():
         raise InputError(path, expected="an origin in mm", found=str(tuple(origin)))
