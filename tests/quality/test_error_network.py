@@ -84,13 +84,25 @@ def test_features_of_the_right_mapping_and_of_a_wrong_one(pair):
     assert ml == pytest.approx(4 / 3 * np.pi * 5.5**3, rel=0.03)
 
 
-def test_the_voxels_of_the_coarser_scan_are_told(pair):
+@pytest.mark.parametrize(
+    ("spacings", "told"),
+    [
+        (((1.5, 2.0, 2.5), (1.0, 1.0, 1.0)), (1.5 * 2.0 * 2.5) ** (1 / 3)),
+        (((1.0, 1.0, 1.0), (1.2, 1.2, 5.0)), (1.2 * 1.2 * 5.0) ** (1 / 3)),
+        (((3.0, 4.0, 5.0), (1.0, 1.0, 1.0)), 3.0),
+    ],
+    ids=["fixed", "moving", "larger than the network knows"],
+)
+def test_the_voxels_of_the_coarser_scan_are_told(pair, spacings, told):
     fixed, moving, lungs = pair
+    scans = (
+        scan(of.grid.with_spacing(step), shift)[0]
+        for of, step, shift in ((fixed, spacings[0], 0.0), (moving, spacings[1], SHIFT))
+    )
     back = Witnesses(shifted(-SHIFT), shifted(SHIFT))
-    features, _, _ = error_features(fixed, moving, lungs, shifted(SHIFT), back)
-    edge = max(scan.grid.voxel_volume for scan in (fixed, moving)) ** (1 / 3)
-    told = channel(features, "voxels")
-    assert float(told.min()) == float(told.max()) == pytest.approx(np.log(edge / 2))
+    features, _, _ = error_features(*scans, lungs, shifted(SHIFT), back)
+    found = channel(features, "voxels")
+    assert float(found.min()) == float(found.max()) == pytest.approx(np.log(told / 2), abs=1e-5)
 
 
 def test_the_way_back_tells_direction_and_stretch(pair):

@@ -29,11 +29,12 @@ FLAT_HU = 25.0
 RADII = (1, 3)
 #: Displacements that are not inverted are told apart up to here, mm.
 MOST_MM = 20.0
-#: Of a voxel that is neither large nor small, mm.
-USUAL_MM = 2.0
+#: Of a voxel that is neither large nor small, mm, and of the largest that the network knows well: of coarser scans it would
+#: expect errors far larger than they are, of finer ones it need not know.
+USUAL_MM, LARGEST_MM = 2.0, 3.0
 
 #: What the witnesses miss by stands as log1p of mm; "disputed" is the geometric mean of both. "Voxels" is one number: how
-#: large those of the coarser scan are, by which the errors of right registrations grow.
+#: large those of the coarser scan are, up to ``LARGEST_MM``, by which the errors of right registrations grow.
 CHANNELS = (
     "fixed", "warped", "difference", "likeness, near", "likeness, wide", "contrast",
     "volume change", "disputed", "disputed, smoothed", "lungs",
@@ -90,7 +91,7 @@ def error_features(
     a, b, c, d = (hu.clamp(-1000, 200)[None, None] for hu in (seen, warped, ended, led))
     field = transform.displacement_on(grid)
     change = field.jacobian().data.clamp(0.1, 10).log()
-    edge = max(scan.grid.voxel_volume ** (1 / 3) for scan in (fixed, moving))
+    edge = min(max(s.grid.voxel_volume ** (1 / 3) for s in (fixed, moving)), LARGEST_MM)
     contrast = (box_mean(a * a, 2) - box_mean(a, 2).square()).clamp_min(0).sqrt()
     channels = [
         (a + 1000) / 1200,
