@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -119,3 +120,26 @@ def test_gradients(energy):
     field = torch.randn(1, 3, 4, 3, 4, generator=generator, dtype=torch.float64).requires_grad_()
     mask = torch.rand(1, 1, 4, 3, 4, generator=generator) > 0.2
     assert torch.autograd.gradcheck(lambda u: energy(u, mask, SPACING), (field,))
+
+
+def test_total_variation_counts_where_its_three_differences_are_inside() -> None:
+    """Voxels diagonally beyond a voxel have no part in it, and may be outside."""
+    generator = torch.Generator().manual_seed(5)
+    field = torch.randn(1, 3, 4, 5, 6, generator=generator)
+    mask = torch.ones(1, 1, 4, 5, 6)
+    mask[0, 0, 2, 3, 4] = 0
+    found = float(losses.isotropic_tv(field, mask, SPACING, smooth=1e-6))
+    values = []
+    for k in range(3):
+        for j in range(4):
+            for i in range(5):
+                ahead = [(k, j, i + 1), (k, j + 1, i), (k + 1, j, i)]
+                if all(mask[0, 0, z, y, x] for z, y, x in [(k, j, i), *ahead]):
+                    own = field[0, :, k, j, i]
+                    steps = [
+                        (field[0, :, z, y, x] - own) / step
+                        for (z, y, x), step in zip(ahead, SPACING, strict=True)
+                    ]
+                    values.append(float(torch.stack(steps).norm()))
+    assert len(values) == 3 * 4 * 5 - 4
+    assert found == pytest.approx(np.mean(values), rel=1e-4)

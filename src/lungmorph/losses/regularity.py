@@ -68,18 +68,21 @@ def isotropic_tv(
     So the lung may slide along the chest wall (Vishnevskiy et al. 2017).
 
     Args:
-        displacement, mask, spacing: as in :func:`diffusion`.
+        displacement, spacing: as in :func:`diffusion`.
+        mask: (B or 1, 1, D, H, W); a voxel counts where it and its next one along every axis are inside.
         smooth: rounds the root off near 0 (no unit); a field at rest still costs 0.
     """
     common = tuple(max(n - 1, 1) for n in displacement.shape[2:])
     energy = displacement.new_zeros((displacement.shape[0], 1, *common))
-    inside = None if mask is None else mask.to(torch.bool)
+    inside = None if mask is None else _corner(mask, common).to(torch.bool)
     for axis, step in enumerate(spacing):
         dim = 4 - axis
         if displacement.shape[dim] > 1:
             slope = _corner(displacement.diff(dim=dim), common) / step
             energy = energy + (slope * slope).sum(dim=1, keepdim=True)
-            inside = _both(inside, dim)
+            both = _both(mask, dim)
+            if inside is not None and both is not None:
+                inside = inside & _corner(both, common)
     values = (energy + smooth**2).sqrt() - smooth
     return masked_mean(values, inside)
 
