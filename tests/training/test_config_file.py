@@ -1,5 +1,7 @@
 """Configs as files: a base, overrides, and errors that a person can act on."""
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,15 @@ def test_nothing_in_a_config_is_executed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no YAML"):
         load_config(path)
     assert not mark.exists()
+
+
+def test_without_yaml_a_config_is_json(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training needs few packages: a machine with a GPU may have no PyYAML."""
+    config = load_config(small)
+    for name in ("yaml", "lungmorph.plain_yaml"):
+        monkeypatch.setitem(sys.modules, name, None)
+    save_config(config, tmp_path / "saved.json")
+    assert json.loads((tmp_path / "saved.json").read_text())
+    assert load_config(tmp_path / "saved.json") == config

@@ -205,7 +205,7 @@ def predict_error(
     here = start.reshape(-1, 3).numpy()
     there = transform.map_points(start).reshape(-1, 3).numpy()
     shown = torch.from_numpy(moving.grid.contains(there)).reshape(lungs.shape)
-    inside = _within(fixed.grid, here) & _within(moving.grid, there)
+    inside = _goes_on(fixed.grid, here) & _goes_on(moving.grid, there)
     between = torch.from_numpy(inside).reshape(lungs.shape)
     closed = airless(fixed, moving, fixed_lungs, moving_lungs, transform, witnesses.there, grid)
     return PredictedError(
@@ -232,6 +232,6 @@ def _deepest(part: NDArray[np.bool_], box: tuple[slice, ...]) -> NDArray[np.floa
     return np.array([i + box[2].start, j + box[1].start, k + box[0].start], np.float64)
 
 
-def _within(grid: Grid, points: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _goes_on(grid: Grid, points: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which points (N, 3), LPS mm, lie a step of the lattice or more from the ends of a scan."""
     return grid.contains(points, 0.5 - SPACING_MM / np.asarray(grid.spacing))

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from ..errors import InputError
 from ..files import replacing
-from ..plain_yaml import yaml_content
 from .config import TrainingConfig
 
 #: Keys whose values are files or folders: relative ones start at the config's folder.
@@ -50,9 +48,23 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConf
 def save_config(config: TrainingConfig, path: Path) -> None:
     """Write a config that :func:`load_config` reads, whole or not at all."""
     content = json.loads(config.model_dump_json())
-    text = yaml.safe_dump(content, sort_keys=False, width=100)
+    try:
+        import yaml
+    except ImportError:  # JSON is YAML too
+        text = json.dumps(content, indent=2)
+    else:
+        text = yaml.safe_dump(content, sort_keys=False, width=100)
     with replacing(path) as temporary:
         temporary.write_text(text.rstrip() + "\n")
+
+
+def _parsed(text: str) -> Any:
+    """YAML; on a machine without PyYAML, which training does not need, JSON."""
+    try:
+        from ..plain_yaml import yaml_content
+    except ImportError:
+        return json.loads(text)
+    return yaml_content(text)
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
@@ -65,8 +77,8 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise InputError(path, expected=expected, found="a file that is no text") from error
     try:
-        content = yaml_content(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
+        content = _parsed(text)
+    except Exception as error:  # yaml's errors, or json's; their common base is Exception
         found = " ".join(str(error).split())
         raise InputError(path, expected=expected, found=f"no YAML ({found})") from error
     if not isinstance(content, dict):
@@ -116,8 +128,8 @@ def _override(content: dict[str, Any], override: str) -> None:
             f"override {override!r}", expected="KEY=VALUE", found="no =" if key else "no key"
         )
     try:
-        value = yaml_content(text)
-    except (yaml.YAMLError, ValueError) as error:
+        value = _parsed(text)
+    except Exception as error:
         raise InputError(
             f"override {override!r}", expected="a YAML value after =", found=repr(text)
         ) from error
