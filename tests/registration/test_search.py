@@ -36,6 +36,20 @@ def test_a_shift_of_three_blocks_is_found_through_an_affine() -> None:
     assert float((inner - v[:, None]).norm(dim=0).mean()) < 1.5
 
 
+def test_on_coarse_scans_it_looks_no_finer_than_they_show() -> None:
+    grid = Grid((40, 36, 30), (4.0, 4.0, 4.0))
+    moving = _texture(grid)
+    v = torch.tensor([8.0, -16.0, 24.0])
+    points = world_points(grid) + v
+    fixed = Volume(sample_world(moving.data[None], grid, points)[0], grid)
+    lungs = Volume(torch.ones(grid.shape, dtype=torch.bool), grid)
+    pair = Prepared(fixed, moving, lungs, lungs, grid)
+    found, where = search(pair, Affine.identity(), nothing)
+    np.testing.assert_allclose(where.spacing, 8.0)
+    inner = found[:, 3:-5, 3:-3, 3:-3].reshape(3, -1)
+    assert float((inner - v[:, None]).norm(dim=0).mean()) < 2.0
+
+
 def test_what_is_right_already_stays() -> None:
     grid = Grid((40, 40, 40), (3.0, 3.0, 3.0))
     image = _texture(grid)

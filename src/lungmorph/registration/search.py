@@ -23,7 +23,7 @@ from .compared import lung_in_either
 from .displacement import Displacement
 from .prepare import Prepared
 
-#: Lattice of the descriptors, mm; they are compared in blocks of 2 x 2 x 2.
+#: Lattice of the descriptors, mm, where no scan is coarser; they are compared in blocks of 2 x 2 x 2.
 FINE_MM = 3.0
 #: Contrast in HU below which a place counts as flat.
 FLAT_HU = 40.0
@@ -49,25 +49,27 @@ def search(
         pair: both scans; outside of what is lung in either, all shifts count the same, and neighbours decide.
         affine: pre-alignment, fixed to moving points.
         start: v to look around.
-        radius: of the cube of shifts, in blocks of twice ``FINE_MM``.
+        radius: of the cube of shifts, in blocks of twice the lattice's spacing.
 
     Returns:
         v (3, D, H, W) in mm along the world axes, and its world-aligned grid. It may fold.
     """
+    # a lattice finer than the scans would show nothing more
+    fine = max(FINE_MM, *(scan.grid.voxel_volume ** (1 / 3) for scan in (pair.fixed, pair.moving)))
     low, high = pair.region.bounds()
-    blocks = Grid.covering(low, high, 2 * FINE_MM)
+    blocks = Grid.covering(low, high, 2 * fine)
     x, y, z = (2 * n for n in blocks.size)
-    grid = Grid((x, y, z), (FINE_MM,) * 3, tuple(blocks.to_world([-0.25] * 3)))
-    coarse = pair.moving.reduce(FINE_MM)
+    grid = Grid((x, y, z), (fine,) * 3, tuple(blocks.to_world([-0.25] * 3)))
+    coarse = pair.moving.reduce(fine)
     points = affine.map_points(world_points(grid)) + start(grid).movedim(0, -1)
     seen = (
-        pair.fixed.reduce(FINE_MM).resample(grid).data,
+        pair.fixed.reduce(fine).resample(grid).data,
         sample_world(coarse.data[None], coarse.grid, points)[0],
     )
     a, b = (_described(hu) for hu in seen)
     either = lung_in_either(pair, affine, start, grid)
     lungs = F.max_pool3d((either > 0.5).float()[None, None], 2)[0, 0] > 0
-    shift = _agreed(_costs(a, b, lungs, radius), lungs, radius) * (2 * FINE_MM)
+    shift = _agreed(_costs(a, b, lungs, radius), lungs, radius) * (2 * fine)
     # a shift d acts before what was there: T(x) = affine(x + d) + start(x + d)
     moved = world_points(blocks) + shift.movedim(0, -1)
     turned = shift.new_tensor(affine.linear) @ shift.reshape(3, -1)

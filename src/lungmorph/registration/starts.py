@@ -14,7 +14,7 @@ from functools import partial
 import torch
 
 from ..space import Affine
-from ..threads import side_by_side
+from ..threads import one_thread, side_by_side
 from .compared import lung_share
 from .displacement import Displacement
 from .prepare import Prepared
@@ -63,6 +63,7 @@ def best_start(
     return kept[min(left, key=left.__getitem__)]
 
 
+@one_thread()
 def _same(pair: Prepared, one: Displacement, other: Displacement, spacing: float) -> bool:
     grid = pair.region.with_spacing(spacing)
     lungs = lung_share(pair.fixed_lungs, grid) > 0.5
