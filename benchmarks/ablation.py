@@ -1,7 +1,7 @@
 """What each choice of the refinement is worth: the same registrations with one thing changed.
 
     python benchmarks/ablation.py --work ablation [--only default,one-weight] [--cases dev-5,dev-9] [--save ablation/table.md]
-    python benchmarks/ablation.py --work ablation --split collapsed --only default,no-network,no-search,neither
+    python benchmarks/ablation.py --work ablation --split collapsed --only default,network,search,looked,pre-alignment
 
 Mean landmark error in mm, and that of the landmarks that move far. The development cases may be looked at while LungMorph is
 being changed; what is reported elsewhere is measured on others. What is there is not measured again.
