@@ -22,6 +22,7 @@ from .dicom_header import (
     check_blank,
     check_whole,
     has_image,
+    is_localizer,
     name_of,
     numbers,
     path_of,
@@ -131,9 +132,8 @@ def arrange(
         days[name, _day(stack.first) if name in dated or not name else ""].append(stack)
 
     for members in series.values():
-        is_scout = ["LOCALIZER" in text(h, "ImageType").upper() for h in members]
-        scouts = [h for h, scout in zip(members, is_scout, strict=True) if scout]
-        slices = [h for h, scout in zip(members, is_scout, strict=True) if not scout]
+        scouts = [header for header in members if is_localizer(header)]
+        slices = [header for header in members if not is_localizer(header)]
         if scouts:
             add(Stack(tuple(scouts)))
         if slices:

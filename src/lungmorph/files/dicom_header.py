@@ -213,6 +213,11 @@ def has_image(header: Header) -> bool:
     return all(header.get(tag) for tag in ("SeriesInstanceUID", "Rows", "Columns"))
 
 
+def is_localizer(header: Header) -> bool:
+    """Whether a header describes a projection for planning the scan."""
+    return "LOCALIZER" in text(header, "ImageType").upper()
+
+
 def image_header(path: Path) -> Header | None:
     """The tags of a DICOM image, or None for any other file.
 

@@ -188,7 +188,7 @@ def _without(headers: Sequence[Header], what: str) -> str:
 
 def positions(headers: Sequence[Header]) -> NDArray[np.int64] | None:
     """For every slice the number of its position along the normal; None without geometry."""
-    if not all(map(_has_place, headers)):
+    if not headers or not all(map(_has_place, headers)):
         return None
     axes = numbers(headers[0], "ImageOrientationPatient")
     where = [numbers(h, "ImagePositionPatient") for h in headers]
@@ -197,6 +197,12 @@ def positions(headers: Sequence[Header]) -> NDArray[np.int64] | None:
     number_of = np.empty(len(along), dtype=np.int64)
     number_of[order] = np.concatenate([[0], np.cumsum(np.diff(along[order]) > SAME_POSITION_MM)])
     return number_of
+
+
+def is_volume(headers: Sequence[Header]) -> bool:
+    """Whether slices lie at three positions or more; those without a position do not count."""
+    spots = positions([header for header in headers if _has_place(header)])
+    return spots is not None and spots.max(initial=0) >= 2
 
 
 # ------------------------------------------------------------------ what tells stacks apart
