@@ -46,21 +46,21 @@ class Label:
         return f"{self.value:.15g}{percent}" + (f" {self.side}" if self.side else "")
 
 
-_SIDE = (
-    r"(?:(?P<side>in|ex)(?:h|sp|p|hale|halation|s?pi|s?pir|s?piration|s?piratory|s?piratoire)?"
-    r"|(?P<german>ein|aus)atm(?:ung|en)?)(?![a-zäöüé])"
-)
+#: As English and the Romance languages have it (Italian and Spanish "esp..."), then German, Dutch, Scandinavian.
+_WORD = r"(?:h|p|hale|halation|sp|s?pi|s?pir[^\W\d_]*)"
+_INHALING = rf"in{_WORD}|einatm(?:ung|en)?|inadem(?:ing|en)?|inandning"
+_EXHALING = rf"ex{_WORD}|espir[^\W\d_]*|ausatm(?:ung|en)?|uitadem(?:ing|en)?|utandning"
+_SIDE = rf"(?:(?P<inhale>in|{_INHALING})|(?P<exhale>ex|{_EXHALING}))(?![a-zäöüé])"
 _PERCENT = re.compile(
     r"(?<![\d.,])(?P<value>\d{1,3}(?:[.,]\d+)?)\s*(?:%|pct(?![a-z])|percent)"
-    rf"(?:[\s_]*(?:{_SIDE}|(?P<short>ein|aus)(?![a-zäöü])))?",
+    rf"(?:[\s_]*(?:{_SIDE}|(?:(?P<ein>ein)|(?P<aus>aus))(?![a-zäöü])))?",
     re.IGNORECASE,
 )
 #: A word for an end of the breath by itself ("END INSP", "Exhale", "Expiration 1.0").
 _END = re.compile(
-    r"(?<![a-z])(in|ex)(?:h|p|hale|halation|sp|spi|spir|spiration|piration|spiratory|piratory|spiratoire)(?![a-z])",
+    rf"(?<![a-z])(?:end|max)?(?:(?P<inhale>{_INHALING})|(?P<exhale>{_EXHALING}))(?![a-z])",
     re.IGNORECASE,
 )
-_GERMAN = {"ein": "In", "aus": "Ex"}
 _AMPLITUDE = re.compile(r"(?<![a-z])amp(?:l|litud\w*)?(?![a-z])", re.IGNORECASE)
 _SIDED = re.compile(r"(?<![\d.,])(?P<value>\d{1,3})(?P<side>In|Ex|IN|EX)(?![A-Za-z])")
 _SIDE_FIRST = re.compile(rf"(?<![a-z]){_SIDE}[\s_:=-]*$", re.IGNORECASE)
@@ -210,11 +210,10 @@ def _candidates(text: str) -> list[tuple[Label, tuple[int, int]]]:
 
 def _side(found: re.Match[str]) -> str:
     """ "In", "Ex" or nothing."""
-    parts = found.groupdict()
-    if parts["side"]:
-        return str(parts["side"]).capitalize()
-    german = parts["german"] or parts.get("short")
-    return _GERMAN[german.lower()] if german else ""
+    said = {name for name, words in found.groupdict().items() if words}
+    if said & {"inhale", "ein"}:
+        return INHALE
+    return EXHALE if said & {"exhale", "aus"} else ""
 
 
 def _blank(found: re.Match[str]) -> str:
@@ -264,11 +263,11 @@ def _bare_numbers(texts: Sequence[str]) -> list[Label | None]:
 
 def _ends(texts: Sequence[str]) -> list[Label | None]:
     """The two ends of a breath, where one text alone says inhale and one alone says exhale."""
-    found = [{side.lower() for side in _END.findall(text)} for text in texts]
+    found = [{_side(word) for word in _END.finditer(text)} for text in texts]
     sides = [one.pop() if len(one) == 1 else "" for one in found]
-    if (sides.count("in"), sides.count("ex")) != (1, 1):
+    if (sides.count(INHALE), sides.count(EXHALE)) != (1, 1):
         return [None] * len(texts)
-    ends = {"in": Label(0.0, worded=True), "ex": Label(50.0, worded=True)}
+    ends = {INHALE: Label(0.0, worded=True), EXHALE: Label(50.0, worded=True)}
     return [ends.get(side) for side in sides]
 
 
