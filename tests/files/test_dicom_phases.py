@@ -319,6 +319,27 @@ def test_an_average_that_only_its_comment_names_is_left_out(tmp_path):
     assert "average" in ct.notes[-1]
 
 
+def test_phases_that_are_called_averages_of_slices(tmp_path):
+    """GE workstations write "REFORMATTED\\AVERAGE" of slices made of several thin ones."""
+    shared = study(Manufacturer="GE MEDICAL SYSTEMS")
+    kind = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
+    for k, percent in enumerate(PERCENTS):
+        own = series(shared, SeriesNumber=300 + k, SeriesDescription=f"CINE 4D T={percent}%")
+        write_scan(tmp_path / f"{k}", phase_hu(percent), own, ImageType=kind)
+    average = series(shared, SeriesNumber=400, SeriesDescription="CINE 4D AVG")
+    write_scan(tmp_path / "avg", phase_hu(333), average, ImageType=kind)
+    ct = one(tmp_path)
+    check_content(ct)
+    assert any("averages of slices" in note for note in ct.notes)
+    assert any("left out: average, series 400" in note for note in ct.notes)
+    # beside phases that are called nothing, they stay what they are called
+    for k, percent in enumerate(PERCENTS):
+        own = series(shared, SeriesNumber=500 + k, SeriesDescription=f"4D thin T={percent}%")
+        write_scan(tmp_path / f"thin{k}", phase_hu(percent), own)
+    ct = one(tmp_path)
+    assert {phase.headers[0].SeriesDescription[:7] for phase in ct.phases} == {"4D thin"}
+
+
 def test_a_gated_heart_beside_the_phases(tmp_path):
     shared = a_series_a_phase(tmp_path)
     for number, words in ((77, "CorCTA 75% BestDiast"), (78, "Cor 75%")):

@@ -30,7 +30,7 @@ from .phase_tags import (
     is_called,
     private_tags,
 )
-from .phase_text import Label, without_phase
+from .phase_text import AVERAGE, Label, without_phase
 
 #: So many phases in even steps round the breath are a whole 4D CT.
 WHOLE = 4
@@ -92,7 +92,24 @@ def sort_stacks(
         families[_family(stack)].append(stack)
     for family in families.values():
         _counted(made, family, root, tag)
+    if not made.sets and not made.problems:
+        _averaged(made, told, root)
     return made
+
+
+def _averaged(made: Sorted, told: Sequence[Tag], root: Path) -> None:
+    """Phases that are called averages: a workstation writes so of slices that it makes of several thin ones.
+
+    Only where there are no others, and these are said to be a whole breath.
+    """
+    trial = Sorted()
+    slabs = [stack for stack in made.others if stack.kind == AVERAGE and stack.size[2] > 1]
+    _said(trial, slabs, [t for t in told if t.strength == SAID], told, root)
+    for one in trial.sets:
+        if len(one.labels) >= WHOLE and not any(steps_of(ordered(one.labels, one.tag))):
+            one.notes.append("all phases are called averages: taken as averages of slices")
+            made.sets.append(one)
+            made.others = [stack for stack in made.others if stack not in one.stacks]
 
 
 # ------------------------------------------------------------------ the phase is said

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 INHALE, EXHALE = "In", "Ex"
+AVERAGE = "average"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ _KINDS = {
     "localizer": r"locali[sz]er|topogram|topo|scout|surview|scano(?:gram|scope)?|pilot",
     "minimum intensity projection": r"min[\s_-]?ip|minimum[\s_-]intensity",
     "maximum intensity projection": r"mip|max[\s_-]?ip|maximum[\s_-]intensity",
-    "average": r"av(?:g|e|er|erage)?[\s_-]?ip|avg|ave|aver|average[ds]?|aip|mean|untagged|mittel\w*"
+    AVERAGE: r"av(?:g|e|er|erage)?[\s_-]?ip|avg|ave|aver|average[ds]?|aip|mean|untagged|mittel\w*"
     r"|durchschnitt\w*|moyenne",
     "cone-beam CT": r"cone[\s_-]?beam|on[\s_-]?board[\s_-]?imager|obi|xvi",
 }
@@ -121,10 +122,10 @@ _IMAGE_TYPES = {
     "MINIP": "minimum intensity projection",
     "MINIMUM": "minimum intensity projection",
     "MIN_IP": "minimum intensity projection",
-    "AVERAGE": "average",
-    "AVG": "average",
-    "MEAN": "average",
-    "MEDIAN": "average",
+    "AVERAGE": AVERAGE,
+    "AVG": AVERAGE,
+    "MEAN": AVERAGE,
+    "MEDIAN": AVERAGE,
 }
 #: Scans of TCIA 4D-Lung are numbered S1xx on the treatment machine and S3xx on the CT scanner.
 _CONE_BEAM_4D_LUNG = re.compile(r"^P\d+\^P\d+\^S1\d\d\^")
