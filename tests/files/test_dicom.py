@@ -167,6 +167,17 @@ def test_several_series_are_listed_and_chosen(tmp_path):
     assert list_series(tmp_path / "x" / "..")[0].modality == "CT"
 
 
+def test_slices_without_whole_numbers_say_so(tmp_path):
+    write_series(tmp_path, hu(), spacing=SPACING)
+    path = next(tmp_path.glob("*.dcm"))
+    change(path, PixelData=None)
+    with pytest.raises(InputError, match="expected a slice with PixelData, found none"):
+        read_image(tmp_path)
+    change(path, FloatPixelData=hu()[0].astype("<f4").tobytes())
+    with pytest.raises(InputError, match="found FloatPixelData; export"):
+        read_image(tmp_path)
+
+
 def test_what_is_no_ct_volume_is_left_aside_with_a_warning(tmp_path, caplog):
     """A folder as planning systems export it: scout, dose report and RT dose beside the scan."""
     study = {"spacing": SPACING, "origin": ORIGIN}

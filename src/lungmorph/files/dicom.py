@@ -64,7 +64,12 @@ def series_of(path: str | os.PathLike[str]) -> str:
     """
     header = image_header(Path(path))
     if header is None:
-        raise InputError(path, expected="a DICOM image", found="a DICOM file without image")
+        raise InputError(
+            path,
+            expected="a DICOM image",
+            found="a DICOM file without image",
+            do="give the folder that it lies in" if Path(path).name == "DICOMDIR" else "",
+        )
     return str(header.SeriesInstanceUID)
 
 
