@@ -672,7 +672,15 @@ def test_a_missing_phase_of_those_that_are_counted(tmp_path, first):
     assert "every 10 %, found none at 40 %" in ct.problems[0]
 
 
-@pytest.mark.parametrize(("content", "found"), [(b"", "an empty file"), (bytes(999), "zeros")])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "an empty file"),
+        (bytes(999), "zeros"),
+        (b"<html><title>503 Service Unavailable", "begins with b'<html>"),
+        (b"\x1f\x8b\x08\x00" + bytes(999), "other content"),
+    ],
+)
 def test_slices_without_content_are_named(tmp_path, content, found):
     a_series_a_phase(tmp_path, percents=(0, 50))
     blank = next(p for p in tmp_path.iterdir() if of_phase(50, 5)(pydicom.dcmread(p)))

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..space import Grid, Volume
 from .dicom_header import (
     Header,
-    check_blank,
+    check_others,
     image_header,
     is_localizer,
     number,
@@ -148,7 +148,7 @@ def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
             continue
         groups[str(header.SeriesInstanceUID)].extend(slices_of(header))
     slices = (path_of(header) for members in groups.values() for header in members)
-    for error in check_blank(others, slices):
+    for error in check_others(others, slices):
         raise error
     listed = []
     for uid, members in groups.items():

@@ -19,7 +19,7 @@ from ..errors import InputError
 from .breathing_ct import BreathingCT, Phase
 from .dicom_header import (
     Header,
-    check_blank,
+    check_others,
     check_whole,
     has_image,
     is_localizer,
@@ -103,7 +103,7 @@ def find_phases(
             continue
         if has_image(header):
             headers.extend(slices_of(header))
-    made.problems += map(str, check_blank(others, map(path_of, headers)))
+    made.problems += map(str, check_others(others, map(path_of, headers)))
     arrange(made, headers, root, phase_tag, cone_beam)
     return made
 
