@@ -87,6 +87,24 @@ def test_another_dataset_below_the_same_folder_is_not_left_aside_in_silence(tmp_
     assert open_dataset(tmp_path, "empire10").notes == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("LungCT.zip", "unpack LungCT.zip"),
+        ("manifest-1.tcia", "download what manifest-1.tcia lists"),
+        ("pairs.xlsx", "save pairs.xlsx as CSV"),
+        ("LungCT_dataset.json", "give the folder that it lies in"),
+    ],
+)
+def test_what_is_no_dataset_yet_says_what_to_do(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(InputError, match=said):
+        open_dataset(tmp_path / name)
+    if name in ("LungCT.zip", "manifest-1.tcia"):
+        with pytest.raises(InputError, match=said):
+            open_dataset(tmp_path)
+
+
 def test_nothing_to_recognise(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found no file in it"):
         open_dataset(tmp_path)

@@ -174,5 +174,26 @@ def _recognised(root: Path, options: Iterable[str]) -> Reader:
         + (f" and takes {', '.join(options)}" if options else ""),
         found=("none of their layouts" if _has_files(root) else "no file in it")
         + "".join(f"; could not look for {f}" for f in failed),
-        do="name its kind (--kind; reader in a training config), or write a table of your pairs (see docs/datasets.md)",
+        do=_instead(root),
     )
+
+
+#: What people give that is no dataset yet, by the end of its name, and what to do with it.
+_NOT_YET = {
+    (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz"): "unpack {}, and give the folder",
+    (".tcia",): "download what {} lists with the NBIA Data Retriever, and give the folder",
+}
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
+
+def _instead(root: Path) -> str:
+    """What to do about a folder or file that is no dataset that is known."""
+    names = [root.name] if root.is_file() else sorted(path.name for path in root.iterdir())
+    for endings, do in _NOT_YET.items():
+        if found := [name for name in names if name.lower().endswith(endings)]:
+            return do.format(found[0])
+    if root.suffix.lower() in _SPREADSHEETS:
+        return f"save {root.name} as CSV"
+    if root.is_file():
+        return "give the folder that it lies in, or a table of your pairs (see docs/datasets.md)"
+    return "name its kind (--kind; reader in a training config), or write a table of your pairs (see docs/datasets.md)"
