@@ -105,6 +105,14 @@ def test_what_is_no_dataset_yet_says_what_to_do(tmp_path: Path, name: str, said:
             open_dataset(tmp_path)
 
 
+def test_an_option_of_yes_and_no_takes_nothing_else(tmp_path: Path) -> None:
+    for said in ("maybe", "0"):
+        with pytest.raises(InputError, match="option follow_up: expected yes or no, found"):
+            open_dataset(tmp_path, "dicom-4d", follow_up=said)
+    with pytest.raises(InputError, match="no: expected a folder of landmarks"):
+        open_dataset(tmp_path, "empire10", landmarks="no")
+
+
 def test_nothing_to_recognise(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found no file in it"):
         open_dataset(tmp_path)

@@ -49,16 +49,20 @@ class Reader:
 
     def options(self) -> list[str]:
         """What its ``open_dataset`` can be told by name, beside the root."""
+        return list(self._parameters())
+
+    def _parameters(self) -> dict[str, inspect.Parameter]:
         _, *others = inspect.signature(self._function("open_dataset")).parameters.values()
-        return [p.name for p in others if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return {p.name: p for p in others if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
 
     def open(self, root: Path, **options: Any) -> Dataset:
         """Read names, headers and landmarks.
 
         Raises:
-            InputError: an option that this kind does not have; what the reader refuses.
+            InputError: an option that this kind does not have, or neither yes nor no where it is one of
+                these; what the reader refuses.
         """
-        known = self.options()
+        known = self._parameters()
         for name in options:
             if name not in known:
                 raise InputError(
@@ -66,6 +70,8 @@ class Reader:
                     expected=f"the options {', '.join(known)}" if known else "no option",
                     found=f"{name}",
                 )
+            if isinstance(known[name].default, bool):
+                options[name] = _truth(name, options[name])
         found: Dataset = self._function("open_dataset")(root, **options)
         return found
 
@@ -112,6 +118,13 @@ def open_dataset(root: str | Path, kind: str | None = None, **options: Any) -> D
             do=dataset.problems[0] if dataset.problems else "",
         )
     return dataset
+
+
+def _truth(name: str, value: object) -> bool:
+    said = {"true": True, "yes": True, "false": False, "no": False}.get(str(value).lower())
+    if said is None:
+        raise InputError(f"option {name}", expected="yes or no", found=repr(value))
+    return said
 
 
 def _has_files(root: Path) -> bool:
