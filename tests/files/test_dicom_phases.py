@@ -330,7 +330,7 @@ def test_phases_that_are_called_averages_of_slices(tmp_path):
     write_scan(tmp_path / "avg", phase_hu(333), average, ImageType=kind)
     ct = one(tmp_path)
     check_content(ct)
-    assert any("averages of slices" in note for note in ct.notes)
+    assert "all phases are called average: taken as phases, for there are no others" in ct.notes
     assert any("left out: average, series 400" in note for note in ct.notes)
     # beside phases that are called nothing, they stay what they are called
     for k, percent in enumerate(PERCENTS):
@@ -338,6 +338,20 @@ def test_phases_that_are_called_averages_of_slices(tmp_path):
         write_scan(tmp_path / f"thin{k}", phase_hu(percent), own)
     ct = one(tmp_path)
     assert {phase.headers[0].SeriesDescription[:7] for phase in ct.phases} == {"4D thin"}
+
+
+def test_phases_after_a_protocol_that_is_called_mip(tmp_path):
+    shared = a_series_a_phase(tmp_path, "4D MIP {p}%")
+    for number, words in ((90, "4D MIP"), (91, "4D MIP AVG")):
+        own = series(shared, SeriesNumber=number, SeriesDescription=words)
+        write_scan(tmp_path, phase_hu(number + 0.5), own)
+    ct = one(tmp_path)
+    check_content(ct)
+    assert any("are called maximum intensity projection: taken" in note for note in ct.notes)
+    assert sum(note.startswith("left out") for note in ct.notes) == 2
+    # a projection of slices by its ImageType is none
+    change(tmp_path, lambda data: setattr(data, "ImageType", ["DERIVED", "SECONDARY", "MIP"]))
+    assert not find_phases(tmp_path).ct
 
 
 def test_a_gated_heart_beside_the_phases(tmp_path):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 INHALE, EXHALE = "In", "Ex"
 AVERAGE = "average"
+PROJECTIONS = MINIP, MIP = ("minimum intensity projection", "maximum intensity projection")
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ _NUMBER = re.compile(
 
 _KINDS = {
     "localizer": r"locali[sz]er|topogram|topo|scout|surview|scano(?:gram|scope)?|pilot",
-    "minimum intensity projection": r"min[\s_-]?ip|minimum[\s_-]intensity",
-    "maximum intensity projection": r"mip|max[\s_-]?ip|maximum[\s_-]intensity",
+    MINIP: r"min[\s_-]?ip|minimum[\s_-]intensity",
+    MIP: r"mip|max[\s_-]?ip|maximum[\s_-]intensity",
     AVERAGE: r"av(?:g|e|er|erage)?[\s_-]?ip|avg|ave|aver|average[ds]?|aip|mean|untagged|mittel\w*"
     r"|durchschnitt\w*|moyenne",
     "cone-beam CT": r"cone[\s_-]?beam|on[\s_-]?board[\s_-]?imager|obi|xvi",
@@ -116,12 +117,12 @@ _KIND = {
 #: Values of ImageType.
 _IMAGE_TYPES = {
     "LOCALIZER": "localizer",
-    "MIP": "maximum intensity projection",
-    "MAXIMUM": "maximum intensity projection",
-    "MAX_IP": "maximum intensity projection",
-    "MINIP": "minimum intensity projection",
-    "MINIMUM": "minimum intensity projection",
-    "MIN_IP": "minimum intensity projection",
+    "MIP": MIP,
+    "MAXIMUM": MIP,
+    "MAX_IP": MIP,
+    "MINIP": MINIP,
+    "MINIMUM": MINIP,
+    "MIN_IP": MINIP,
     "AVERAGE": AVERAGE,
     "AVG": AVERAGE,
     "MEAN": AVERAGE,
