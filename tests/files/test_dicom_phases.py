@@ -839,6 +839,14 @@ def test_a_tilt_in_the_tag_alone_is_noted(tmp_path):
     assert any("GantryDetectorTilt is 10 degrees" in note for note in ct.notes)
 
 
+def test_values_that_may_be_no_hu_are_noted(tmp_path):
+    """Scanners write electron densities and energies of their own in the same way as HU."""
+    a_series_a_phase(tmp_path, percents=(0, 50), RescaleType="HU_MOD")
+    assert any("RescaleType is HU_MOD" in note for note in one(tmp_path).notes)
+    change(tmp_path, lambda data: setattr(data, "RescaleType", "HU"))
+    assert not any("RescaleType" in note for note in one(tmp_path).notes)
+
+
 def test_what_weaker_tags_say_otherwise_is_noted(tmp_path):
     for k, p in enumerate(FIVE):
         own = tmp_path / f"{(p + 40) % 100}%"

@@ -72,6 +72,7 @@ STORY_TAGS = (
     "ImageType",
     "ImageComments",
     "PhotometricInterpretation",
+    "RescaleType",
     "ProtocolName",
     "AcquisitionProtocolDescription",
     "DerivationDescription",
