@@ -35,6 +35,9 @@ from lungmorph.files.phase_text import kind_of, labels_of, without_phase
         ("25% inademing", "25% In"),
         ("25% Uitademing", "25% Ex"),
         ("50% utandning", "50% Ex"),
+        ("25% wydech", "25% Ex"),
+        ("4D 75% вдох", "75% In"),
+        ("呼气 20%", "20% Ex"),
         ("40% EXTREMITY", "40%"),
         ("30% ASIR T=50%", "50%"),
         ("ASiR-V 40% 4D 60%", "60%"),
@@ -182,11 +185,12 @@ def test_two_scans_that_say_inhale_and_exhale_are_the_ends_of_a_breath():
         ["EndInh", "EndExh"],
         ["Einatmung 1.0", "Ausatmung 1.0"],
         ["Inspiración", "Espiración"],
+        ["胸部 吸気", "胸部 呼気"],
     ):
         labels = labels_of([*names, "Topogram"])
         assert labels[2] is None
         found = {
-            bool(re.search("x|aus|esp", name.lower())): label.value
+            bool(re.search("x|aus|esp|呼", name.lower())): label.value
             for name, label in zip(names, labels, strict=False)
         }
         assert found == {True: 50.0, False: 0.0}

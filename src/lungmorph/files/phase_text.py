@@ -48,10 +48,11 @@ class Label:
         return f"{self.value:.15g}{percent}" + (f" {self.side}" if self.side else "")
 
 
-#: As English and the Romance languages have it (Italian and Spanish "esp..."), then German, Dutch, Scandinavian.
+#: As English and the Romance languages have it (Italian and Spanish "esp..."), then German, Dutch, Scandinavian,
+#: Polish, Russian, Chinese and Japanese.
 _WORD = r"(?:h|p|hale|halation|sp|s?pi|s?pir[^\W\d_]*)"
-_INHALING = rf"in{_WORD}|einatm(?:ung|en)?|inadem(?:ing|en)?|inandning"
-_EXHALING = rf"ex{_WORD}|espir[^\W\d_]*|ausatm(?:ung|en)?|uitadem(?:ing|en)?|utandning"
+_INHALING = rf"in{_WORD}|einatm(?:ung|en)?|inadem(?:ing|en)?|inandning|wdech|вдох|吸[气気]"
+_EXHALING = rf"ex{_WORD}|espir[^\W\d_]*|ausatm(?:ung|en)?|uitadem(?:ing|en)?|utandning|wydech|выдох|呼[气気]"
 _SIDE = rf"(?:(?P<inhale>in|{_INHALING})|(?P<exhale>ex|{_EXHALING}))(?![a-zäöüé])"
 _PERCENT = re.compile(
     r"(?<![\d.,])(?P<value>\d{1,3}(?:[.,]\d+)?)\s*(?:%|pct(?![a-z])|percent)"
