@@ -78,6 +78,15 @@ def test_a_percentage_that_all_scans_have_is_none():
     assert [label.value for label in labels_of(texts)] == [10.0 * k for k in range(10)]
 
 
+def test_phases_beside_a_percentage_that_is_none():
+    texts = [f"4D 3mm 50% overlap T{10 * k:02d}" for k in range(10)]
+    assert [str(label) for label in labels_of([*texts, "4D AVG"])] == [
+        *(str(10 * k) for k in range(10)),
+        "None",
+    ]
+    assert [str(label) for label in labels_of(["4D 50%", "4D 50% thin"])] == ["50%", "50%"]
+
+
 def test_numbers_without_a_sign_only_if_they_are_even_steps_of_a_breath():
     texts = [f"4DCT 3.0 {10 * k:02d} lung" for k in range(10)]
     assert [label.value for label in labels_of(texts)] == [10.0 * k for k in range(10)]

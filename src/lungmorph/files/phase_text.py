@@ -163,8 +163,21 @@ def labels_of(texts: Sequence[str]) -> list[Label | None]:
     several = [set(map(str, labels)) for labels in found if labels]
     common = set.intersection(*several) if len(several) > 1 else set()
     if len({tuple(map(str, labels)) for labels in found if labels}) == 1:
+        if others := _beside_the_same(texts):
+            return others
         common = set()  # one and the same text everywhere
     return [_one(labels, common) for labels in found]
+
+
+def _beside_the_same(texts: Sequence[str]) -> list[Label | None]:
+    """What texts of one and the same percentage ("50% overlap, T10") name beside it; empty if nothing that differs."""
+    bare = []
+    for text in texts:
+        for start, end in (span for _, span in _candidates(text)):
+            text = text[:start] + " " * (end - start) + text[end:]
+        bare.append(text)
+    labels = labels_of(bare) if bare != list(texts) else []
+    return labels if len({str(label) for label in labels if label}) > 1 else []
 
 
 def without_phase(text: str, blur: bool = False) -> str:
