@@ -607,6 +607,28 @@ def test_an_order_of_time_has_to_be_confirmed(tmp_path, tag):
     np.testing.assert_array_equal(read_phase(tmp_path, f"40@{tag}").data.numpy(), phase_hu(40))
 
 
+def test_whole_stacks_that_are_counted_through_have_to_be_confirmed(tmp_path):
+    """A series without any telling tag, as anonymisers leave it."""
+    scanners.philips(tmp_path, lambda p, k: {"AcquisitionNumber": k + 1}, FIVE)
+
+    def count_through(data):
+        data.InstanceNumber += SIZE[0] * (data.AcquisitionNumber - 1)
+        del data.AcquisitionNumber
+
+    change(tmp_path, count_through)
+    (line,) = one(tmp_path).problems
+    assert "only the order of InstanceNumber" in line
+    assert one(tmp_path, phase_tag="InstanceNumber").problems == ()
+    check_content(one(tmp_path, phase_tag="InstanceNumber"), FIVE)
+
+    def count_place_by_place(data):
+        k, stack = (data.InstanceNumber - 1) % SIZE[0], (data.InstanceNumber - 1) // SIZE[0]
+        data.InstanceNumber = len(FIVE) * k + stack + 1
+
+    change(tmp_path, count_place_by_place)  # of a cine, in which each place has its own time
+    assert find_phases(tmp_path).ct == []
+
+
 def test_as_many_acquisitions_as_a_breath_has_phases_are_taken_for_them_with_a_note(tmp_path):
     percents = tuple(range(0, 100, 10))
     scanners.philips(tmp_path, lambda p, k: {"AcquisitionNumber": k + 1}, percents)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .dicom_header import Header, number, numbers, path_of, text
-from .phase_tags import FOLDER, LAST, TAGS, TIMES, Tag, is_called, is_private, private_tags
+from .phase_tags import FOLDER, LAST, STACKED, TAGS, TIMES, Tag, is_called, is_private, private_tags
 from .phase_text import kind_of, without_phase
 
 #: Where it may be written what slices are that have no phase.
@@ -100,7 +100,7 @@ def divide(headers: Sequence[Header], root: Path, tag: str | None = None) -> Div
         return Divided([Stack(tuple(headers))])
     told: Sequence[Tag] = TAGS
     if tag:
-        some = private_tags(headers) if is_private(tag) else (*TAGS, FOLDER, *TIMES, LAST)
+        some = private_tags(headers) if is_private(tag) else (*TAGS, FOLDER, *TIMES, LAST, STACKED)
         told = [t for t in some if is_called(t, tag)]
     ways = _ways(told, headers, spots)
     if ways:
@@ -162,6 +162,7 @@ def _by_less(
         lambda: private_tags(headers),
         lambda: TIMES,
         lambda: [LAST],
+        lambda: [STACKED],
     )
     for tags in steps if tag is None else ():
         if ways := _ways(tags(), headers, spots):

@@ -23,6 +23,7 @@ from .phase_tags import (
     FOLDER,
     LAST,
     SAID,
+    STACKED,
     TAGS,
     TIMED,
     TIMES,
@@ -320,6 +321,7 @@ def _counted(made: Sorted, family: list[Stack], root: Path, tag: str | None) -> 
         lambda: private_tags(headers),
         lambda: TIMES,
         lambda: [LAST],
+        lambda: [STACKED],
     )
     for tags_of in steps:
         read = [(t, _labels(t, family)) for t in tags_of() if is_called(t, tag)]
