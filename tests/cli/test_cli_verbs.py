@@ -493,7 +493,10 @@ def test_info_of_a_folder_lists_its_series(run: Run, tmp_path: Path) -> None:
         write_series(tmp_path / "scan", hu, series=shared)
     code, out, _ = run("info", tmp_path / "scan", "--json")
     assert code == 0
-    assert [s["description"] for s in json.loads(out)["series"]] == ["inhale", "exhale"]
+    listed = json.loads(out)["series"]
+    assert [s["description"] for s in listed] == ["inhale", "exhale"]
+    _, out, _ = run("info", tmp_path / "scan")
+    assert all(s["uid"] in out for s in listed)  # whole, to choose by
     code, _, err = run("register", tmp_path / "scan", "m.nii", "-o", tmp_path / "out")
     assert code == 2
     assert "inhale" in err

@@ -245,6 +245,14 @@ def test_cases_with_problems_are_named(phases: Dataset, tmp_path: Path) -> None:
     assert "T50.mha" in done[1].problems[0]
 
 
+def test_the_folder_of_the_dataset_itself_is_no_place_to_write(tmp_path: Path) -> None:
+    dataset = open_dataset(folder_of_pairs(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match="expected another folder"):
+        convert(dataset, tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_nobody_elses_files_are_touched(phases: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "c2").mkdir(parents=True)

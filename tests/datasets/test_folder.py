@@ -53,6 +53,7 @@ def pairs(dataset: Dataset) -> dict[str, tuple[str, str]]:
             ("x/follow-up.nii.gz", "x/baseline.nii.gz"),
             {"x": ("baseline.nii.gz", "follow-up.nii.gz")},
         ),
+        (("y/inh.nii", "y/exh.nii"), {"y": ("exh.nii", "inh.nii")}),
         (
             ("q_T00.mhd", "q_T10.mhd", "q_T50.mhd", "q_T90.mhd"),
             {"q": ("q_T00.mhd", "q_T50.mhd")},
@@ -146,6 +147,13 @@ def test_an_unclear_case_beside_a_clear_one_is_its_problem(tmp_path: Path) -> No
     assert "names that say which scan is fixed and which is moving" in b.problems[0]
     assert not b.complete
     assert "1 images (notes/lobes.nii)" in dataset.notes[0]
+
+
+def test_a_phase_of_the_pair_that_is_missing_is_named(tmp_path: Path) -> None:
+    images(tmp_path, "a/T00.nii", "a/T50.nii", "b/T00.nii", "b/T10.nii")
+    _, b = open_dataset(tmp_path).cases
+    assert "case b: expected the phases T00 and T50, found no T50, only" in b.problems[0]
+    assert not b.complete
 
 
 def test_two_masks_of_one_image_are_not_guessed(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ import torch
 
 from lungmorph.datasets import Scan, masks
 from lungmorph.datasets.image_scan import image_scan
+from lungmorph.datasets.scan_files import ages
 from lungmorph.space import Grid, Volume
+from replicas.dicom import write_series
 from replicas.own import CHEST, chest, lung_boxes, write
 
 KEPT_GRID = Grid((7, 5, 3), (2.5, 2.5, 2.5), (0.1, 1 / 3, -1e3 / 7))
@@ -76,6 +78,16 @@ def test_another_file_or_scan_gets_another_mask(scan: Scan, tmp_path: Path) -> N
     os.utime(scan.source, (time.time(), time.time() + 5))
     with pytest.raises(AssertionError, match="was read"):
         masks.lungs_of(unread(scan))
+
+
+def test_a_slice_stands_for_all_of_its_series(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "ct", np.zeros((4, 5, 6), np.int16))
+    first, *_, last = sorted(folder.iterdir())
+    scan = image_scan("one", first, [])
+    assert scan is not None
+    before = ages(scan)
+    os.utime(last, ns=(0, 0))
+    assert ages(scan) != before
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "zip"])

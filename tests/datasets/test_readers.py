@@ -87,6 +87,32 @@ def test_another_dataset_below_the_same_folder_is_not_left_aside_in_silence(tmp_
     assert open_dataset(tmp_path, "empire10").notes == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("LungCT.zip", "unpack LungCT.zip"),
+        ("manifest-1.tcia", "download what manifest-1.tcia lists"),
+        ("pairs.xlsx", "save pairs.xlsx as CSV"),
+        ("LungCT_dataset.json", "give the folder that it lies in"),
+    ],
+)
+def test_what_is_no_dataset_yet_says_what_to_do(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(InputError, match=said):
+        open_dataset(tmp_path / name)
+    if name in ("LungCT.zip", "manifest-1.tcia"):
+        with pytest.raises(InputError, match=said):
+            open_dataset(tmp_path)
+
+
+def test_an_option_of_yes_and_no_takes_nothing_else(tmp_path: Path) -> None:
+    for said in ("maybe", "0"):
+        with pytest.raises(InputError, match="option follow_up: expected yes or no, found"):
+            open_dataset(tmp_path, "dicom-4d", follow_up=said)
+    with pytest.raises(InputError, match="no: expected a folder of landmarks"):
+        open_dataset(tmp_path, "empire10", landmarks="no")
+
+
 def test_nothing_to_recognise(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found no file in it"):
         open_dataset(tmp_path)

@@ -279,6 +279,15 @@ def test_commas_that_a_spreadsheet_leaves_behind_do_not_matter(folder: Path) -> 
     assert only(opened(folder, "id,fixed,moving,,", "p,a.nii.gz,b.mha,,")).problems == ()
 
 
+def test_paths_of_windows_and_tables_with_tabs(folder: Path) -> None:
+    write(folder / "x" / "c.nii.gz", chest(2))
+    written = table(folder, "id\tfixed\tmoving", "p\ta.nii.gz\tx\\c.nii.gz")
+    written = written.rename(folder / "cases.tsv")
+    case = only(open_dataset(written))
+    assert case.problems == ()
+    assert case.scan("moving").source == folder / "x" / "c.nii.gz"
+
+
 def test_a_folder_with_a_table_is_read_by_it_and_no_voxel_is(folder: Path) -> None:
     table(folder, "id,fixed,moving", "p,a.nii.gz,b.mha").rename(folder / "dataset.csv")
     whole = (folder / "a.nii.gz").read_bytes()

@@ -94,6 +94,8 @@ def test_a_tool_gets_images_that_lie_on_one_another(pair: Pair) -> None:
     ("body", "said"),
     [
         ("return sitk.GetImageFromArray(np.full((3, 3, 3, 3), np.nan), isVector=True)", "no numbers"),
+        ("return None", "no image of 3 components, but NoneType"),
+        ("return pair.fixed", "no image of 3 components, but one of 1"),
         ("raise SystemExit(4)", ""),
         ("import no_such_tool", "no_such_tool"),
     ],
@@ -107,6 +109,12 @@ def test_a_tool_that_fails_says_so_and_leaves_no_field(
     assert done.returncode != 0
     assert said in done.stderr.strip().split("\n")[-1]
     assert not method.transform(tmp_path / "out").exists()
+
+
+def test_a_file_without_the_function_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("TITLE = 'Mine'\n")
+    (method,) = rival_methods([str(tmp_path / "mine.py")])
+    assert method.missing == "mine.py has no function register(pair)"
 
 
 def test_convexadam_answers_in_voxels_of_a_common_grid(

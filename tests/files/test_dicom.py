@@ -167,6 +167,52 @@ def test_several_series_are_listed_and_chosen(tmp_path):
     assert list_series(tmp_path / "x" / "..")[0].modality == "CT"
 
 
+def test_slices_without_whole_numbers_say_so(tmp_path):
+    write_series(tmp_path, hu(), spacing=SPACING)
+    path = next(tmp_path.glob("*.dcm"))
+    change(path, PixelData=None)
+    with pytest.raises(InputError, match="expected a slice with PixelData, found none"):
+        read_image(tmp_path)
+    change(path, FloatPixelData=hu()[0].astype("<f4").tobytes())
+    with pytest.raises(InputError, match="found FloatPixelData; export"):
+        read_image(tmp_path)
+
+
+def test_what_is_no_ct_volume_is_left_aside_with_a_warning(tmp_path, caplog):
+    """A folder as planning systems export it: scout, dose report and RT dose beside the scan."""
+    study = {"spacing": SPACING, "origin": ORIGIN}
+    folder = write_series(tmp_path, hu(), **study, series=new_series(SeriesNumber=2))
+    scout = {
+        "position": (0, 0, 400),
+        "orientation": (1, 0, 0, 0, 0, -1),
+        "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"],
+    }
+    beside = {
+        "scout": scout,
+        "dose report": {"position": (0, 0, 0), "ImagePositionPatient": None},
+        "rt dose": {"position": (0, 0, 0), "Modality": "RTDOSE"},
+        "bolus": {"position": (0, 0, 120)},
+    }
+    for words, tags in beside.items():
+        own = new_series(SeriesDescription=words)
+        write_slice(folder / f"{words}.dcm", hu()[0], series=own, **tags)
+    np.testing.assert_array_equal(read_image(folder).data.numpy(), hu())
+    (line,) = caplog.messages
+    assert line.startswith(f"{folder}: read number 2 'chest'")
+    assert all(words in line for words in beside)
+    # a scout in the series of the scan
+    series = new_series(SeriesNumber=7)
+    write_series(tmp_path / "one", hu(), **study, series=series)
+    write_slice(tmp_path / "one" / "scout.dcm", hu()[0], series=series, **scout)
+    np.testing.assert_array_equal(read_image(tmp_path / "one").data.numpy(), hu())
+    assert "left aside: localizers among its slices, 1" in caplog.messages[-1]
+    # a second scan, even one with a broken slice, is still asked about
+    write_series(tmp_path, hu(), **study, series=new_series(SeriesNumber=5))
+    change(next(tmp_path.glob("5_*.dcm")), ImagePositionPatient=None)
+    with pytest.raises(InputError, match="expected one series, found 7"):
+        read_image(folder)
+
+
 def change(path, **tags):
 
     data = pydicom.dcmread(path)

@@ -319,6 +319,41 @@ def test_an_average_that_only_its_comment_names_is_left_out(tmp_path):
     assert "average" in ct.notes[-1]
 
 
+def test_phases_that_are_called_averages_of_slices(tmp_path):
+    """GE workstations write "REFORMATTED\\AVERAGE" of slices made of several thin ones."""
+    shared = study(Manufacturer="GE MEDICAL SYSTEMS")
+    kind = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
+    for k, percent in enumerate(PERCENTS):
+        own = series(shared, SeriesNumber=300 + k, SeriesDescription=f"CINE 4D T={percent}%")
+        write_scan(tmp_path / f"{k}", phase_hu(percent), own, ImageType=kind)
+    average = series(shared, SeriesNumber=400, SeriesDescription="CINE 4D AVG")
+    write_scan(tmp_path / "avg", phase_hu(333), average, ImageType=kind)
+    ct = one(tmp_path)
+    check_content(ct)
+    assert "all phases are called average: taken as phases, for there are no others" in ct.notes
+    assert any("left out: average, series 400" in note for note in ct.notes)
+    # beside phases that are called nothing, they stay what they are called
+    for k, percent in enumerate(PERCENTS):
+        own = series(shared, SeriesNumber=500 + k, SeriesDescription=f"4D thin T={percent}%")
+        write_scan(tmp_path / f"thin{k}", phase_hu(percent), own)
+    ct = one(tmp_path)
+    assert {phase.headers[0].SeriesDescription[:7] for phase in ct.phases} == {"4D thin"}
+
+
+def test_phases_after_a_protocol_that_is_called_mip(tmp_path):
+    shared = a_series_a_phase(tmp_path, "4D MIP {p}%")
+    for number, words in ((90, "4D MIP"), (91, "4D MIP AVG")):
+        own = series(shared, SeriesNumber=number, SeriesDescription=words)
+        write_scan(tmp_path, phase_hu(number + 0.5), own)
+    ct = one(tmp_path)
+    check_content(ct)
+    assert any("are called maximum intensity projection: taken" in note for note in ct.notes)
+    assert sum(note.startswith("left out") for note in ct.notes) == 2
+    # a projection of slices by its ImageType is none
+    change(tmp_path, lambda data: setattr(data, "ImageType", ["DERIVED", "SECONDARY", "MIP"]))
+    assert not find_phases(tmp_path).ct
+
+
 def test_a_gated_heart_beside_the_phases(tmp_path):
     shared = a_series_a_phase(tmp_path)
     for number, words in ((77, "CorCTA 75% BestDiast"), (78, "Cor 75%")):
@@ -572,6 +607,28 @@ def test_an_order_of_time_has_to_be_confirmed(tmp_path, tag):
     np.testing.assert_array_equal(read_phase(tmp_path, f"40@{tag}").data.numpy(), phase_hu(40))
 
 
+def test_whole_stacks_that_are_counted_through_have_to_be_confirmed(tmp_path):
+    """A series without any telling tag, as anonymisers leave it."""
+    scanners.philips(tmp_path, lambda p, k: {"AcquisitionNumber": k + 1}, FIVE)
+
+    def count_through(data):
+        data.InstanceNumber += SIZE[0] * (data.AcquisitionNumber - 1)
+        del data.AcquisitionNumber
+
+    change(tmp_path, count_through)
+    (line,) = one(tmp_path).problems
+    assert "only the order of InstanceNumber" in line
+    assert one(tmp_path, phase_tag="InstanceNumber").problems == ()
+    check_content(one(tmp_path, phase_tag="InstanceNumber"), FIVE)
+
+    def count_place_by_place(data):
+        k, stack = (data.InstanceNumber - 1) % SIZE[0], (data.InstanceNumber - 1) // SIZE[0]
+        data.InstanceNumber = len(FIVE) * k + stack + 1
+
+    change(tmp_path, count_place_by_place)  # of a cine, in which each place has its own time
+    assert find_phases(tmp_path).ct == []
+
+
 def test_as_many_acquisitions_as_a_breath_has_phases_are_taken_for_them_with_a_note(tmp_path):
     percents = tuple(range(0, 100, 10))
     scanners.philips(tmp_path, lambda p, k: {"AcquisitionNumber": k + 1}, percents)
@@ -651,7 +708,15 @@ def test_a_missing_phase_of_those_that_are_counted(tmp_path, first):
     assert "every 10 %, found none at 40 %" in ct.problems[0]
 
 
-@pytest.mark.parametrize(("content", "found"), [(b"", "an empty file"), (bytes(999), "zeros")])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "an empty file"),
+        (bytes(999), "zeros"),
+        (b"<html><title>503 Service Unavailable", "begins with b'<html>"),
+        (b"\x1f\x8b\x08\x00" + bytes(999), "other content"),
+    ],
+)
 def test_slices_without_content_are_named(tmp_path, content, found):
     a_series_a_phase(tmp_path, percents=(0, 50))
     blank = next(p for p in tmp_path.iterdir() if of_phase(50, 5)(pydicom.dcmread(p)))
@@ -794,6 +859,14 @@ def test_a_tilt_in_the_tag_alone_is_noted(tmp_path):
     ct = one(tmp_path)
     check_content(ct, FIVE)
     assert any("GantryDetectorTilt is 10 degrees" in note for note in ct.notes)
+
+
+def test_values_that_may_be_no_hu_are_noted(tmp_path):
+    """Scanners write electron densities and energies of their own in the same way as HU."""
+    a_series_a_phase(tmp_path, percents=(0, 50), RescaleType="HU_MOD")
+    assert any("RescaleType is HU_MOD" in note for note in one(tmp_path).notes)
+    change(tmp_path, lambda data: setattr(data, "RescaleType", "HU"))
+    assert not any("RescaleType" in note for note in one(tmp_path).notes)
 
 
 def test_what_weaker_tags_say_otherwise_is_noted(tmp_path):

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,16 @@ from lungmorph.files.phase_text import kind_of, labels_of, without_phase
         ("40% Ausatmung", "40% Ex"),
         ("Einatmung 60%", "60% In"),
         ("50% Eingang", "50%"),
+        ("4D 25% inspirazione", "25% In"),
+        ("4D 75% espirazione", "75% Ex"),
+        ("50% Inspiración", "50% In"),
+        ("Expiração 20%", "20% Ex"),
+        ("25% inademing", "25% In"),
+        ("25% Uitademing", "25% Ex"),
+        ("50% utandning", "50% Ex"),
+        ("25% wydech", "25% Ex"),
+        ("4D 75% вдох", "75% In"),
+        ("呼气 20%", "20% Ex"),
         ("40% EXTREMITY", "40%"),
         ("30% ASIR T=50%", "50%"),
         ("ASiR-V 40% 4D 60%", "60%"),
@@ -64,6 +76,15 @@ def test_the_phase_in_a_description(text, phase):
 def test_a_percentage_that_all_scans_have_is_none():
     texts = [f"4D 30% {10 * k}% lung" for k in range(10)]
     assert [label.value for label in labels_of(texts)] == [10.0 * k for k in range(10)]
+
+
+def test_phases_beside_a_percentage_that_is_none():
+    texts = [f"4D 3mm 50% overlap T{10 * k:02d}" for k in range(10)]
+    assert [str(label) for label in labels_of([*texts, "4D AVG"])] == [
+        *(str(10 * k) for k in range(10)),
+        "None",
+    ]
+    assert [str(label) for label in labels_of(["4D 50%", "4D 50% thin"])] == ["50%", "50%"]
 
 
 def test_numbers_without_a_sign_only_if_they_are_even_steps_of_a_breath():
@@ -169,11 +190,17 @@ def test_two_scans_that_say_inhale_and_exhale_are_the_ends_of_a_breath():
         ["Inhale", "Exhale"],
         ["END INSP 1.0", "END EXP 1.0"],
         ["Expiration", "Inspiration"],
+        ["INSPI", "EXPI"],
+        ["EndInh", "EndExh"],
+        ["Einatmung 1.0", "Ausatmung 1.0"],
+        ["Inspiración", "Espiración"],
+        ["胸部 吸気", "胸部 呼気"],
     ):
         labels = labels_of([*names, "Topogram"])
         assert labels[2] is None
         found = {
-            ("x" in name.lower()): label.value for name, label in zip(names, labels, strict=False)
+            bool(re.search("x|aus|esp|呼", name.lower())): label.value
+            for name, label in zip(names, labels, strict=False)
         }
         assert found == {True: 50.0, False: 0.0}
         assert "only say inhale and exhale" in ordered(labels[:2], "SeriesDescription").notes[0]

@@ -175,12 +175,11 @@ def ids(several: Sequence[str] | None) -> list[str]:
     return [name.strip() for part in several or () for name in part.split(",") if name.strip()]
 
 
-def _named(text: str) -> tuple[str, str | bool]:
+def _named(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals or not value:
         raise InputError("--option", expected="NAME=VALUE", found=repr(text))
-    truth = {"true": True, "yes": True, "false": False, "no": False}
-    return name.strip().replace("-", "_"), truth.get(value.lower(), value)
+    return name.strip().replace("-", "_"), value
 
 
 def _three(option: str, text: str, whole: bool) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import InputError
-from .console import facts, print_json, stdout, table
+from .console import facts, print_json, print_whole, stdout, table
 
 WEIGHTS_SUFFIX = ".safetensors"
 #: Name of the network that predicts errors.
@@ -78,7 +78,8 @@ def info(
         elif isinstance(value, list) and value:
             heads = list(value[0])
             cells = [[str(row[head]) for head in heads] for row in value]
-            console.print(table(cells, [_title(h) for h in heads], title=_title(name)))
+            # whole: of series alike but for their UID, the end of it is what is given to --series
+            print_whole(table(cells, [_title(h) for h in heads], title=_title(name)))
 
 
 def kind_of(path: str) -> str:

@@ -65,11 +65,14 @@ def convert(
         failed; the others are written. A written case may have problems too: it lacks what they name.
 
     Raises:
-        InputError: a case that is not there; a place where nothing can be written, or where the table
-            of somebody else is.
+        InputError: a case that is not there; a place where nothing can be written, where the table of
+            somebody else is, or that of the dataset itself.
     """
     chosen = _chosen(dataset, cases)
     _prepare(out)
+    if out.resolve() == dataset.root.resolve():
+        # its table would stand for the dataset from then on
+        raise InputError(out, expected="another folder", found="that of the dataset itself")
     source = f"{MARK} from {dataset.kind} {dataset.root.resolve()}"
     total = max(1, sum(len(_scans(case, phases)) for case in chosen))
     started = 0

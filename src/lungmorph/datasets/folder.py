@@ -18,7 +18,7 @@ from .case import Case, Dataset, LandmarkSet, Scan, natural_order
 from .folder_images import Found, by_pattern, by_words, images_below, stem_of, without_masks
 from .image_scan import image_scan
 from .landmark_files import pair_set, scan_set
-from .phases import EXHALE, INHALE
+from .phases import EXHALE, INHALE, phase_name
 from .scan_names import PAIRS
 
 _POINTS = (".csv", ".fcsv", ".mrk.json")
@@ -119,6 +119,15 @@ def _pair(case: str, group: _Group) -> tuple[str, str]:
     if len(readings) == 1:
         return readings.pop()
     listed = ", ".join(str(image.path) for image in group)
+    percents = {image.percent for image in group}
+    if not readings and percents != {None}:
+        lacking = [phase_name(p) for p in (INHALE, EXHALE) if p not in percents]
+        raise InputError(
+            f"case {case}",
+            expected=f"the phases {phase_name(INHALE)} and {phase_name(EXHALE)}",
+            found=f"no {' and no '.join(lacking)}, only {listed}",
+            do="copy it there, or say in a table which scans are the pair (see docs/datasets.md)",
+        )
     raise InputError(
         f"case {case}",
         expected="names that say which scan is fixed and which is moving",

@@ -49,16 +49,20 @@ class Reader:
 
     def options(self) -> list[str]:
         """What its ``open_dataset`` can be told by name, beside the root."""
+        return list(self._parameters())
+
+    def _parameters(self) -> dict[str, inspect.Parameter]:
         _, *others = inspect.signature(self._function("open_dataset")).parameters.values()
-        return [p.name for p in others if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return {p.name: p for p in others if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
 
     def open(self, root: Path, **options: Any) -> Dataset:
         """Read names, headers and landmarks.
 
         Raises:
-            InputError: an option that this kind does not have; what the reader refuses.
+            InputError: an option that this kind does not have, or neither yes nor no where it is one of
+                these; what the reader refuses.
         """
-        known = self.options()
+        known = self._parameters()
         for name in options:
             if name not in known:
                 raise InputError(
@@ -66,6 +70,8 @@ class Reader:
                     expected=f"the options {', '.join(known)}" if known else "no option",
                     found=f"{name}",
                 )
+            if isinstance(known[name].default, bool):
+                options[name] = _truth(name, options[name])
         found: Dataset = self._function("open_dataset")(root, **options)
         return found
 
@@ -112,6 +118,13 @@ def open_dataset(root: str | Path, kind: str | None = None, **options: Any) -> D
             do=dataset.problems[0] if dataset.problems else "",
         )
     return dataset
+
+
+def _truth(name: str, value: object) -> bool:
+    said = {"true": True, "yes": True, "false": False, "no": False}.get(str(value).lower())
+    if said is None:
+        raise InputError(f"option {name}", expected="yes or no", found=repr(value))
+    return said
 
 
 def _has_files(root: Path) -> bool:
@@ -174,5 +187,26 @@ def _recognised(root: Path, options: Iterable[str]) -> Reader:
         + (f" and takes {', '.join(options)}" if options else ""),
         found=("none of their layouts" if _has_files(root) else "no file in it")
         + "".join(f"; could not look for {f}" for f in failed),
-        do="name its kind (--kind; reader in a training config), or write a table of your pairs (see docs/datasets.md)",
+        do=_instead(root),
     )
+
+
+#: What people give that is no dataset yet, by the end of its name, and what to do with it.
+_NOT_YET = {
+    (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz"): "unpack {}, and give the folder",
+    (".tcia",): "download what {} lists with the NBIA Data Retriever, and give the folder",
+}
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
+
+def _instead(root: Path) -> str:
+    """What to do about a folder or file that is no dataset that is known."""
+    names = [root.name] if root.is_file() else sorted(path.name for path in root.iterdir())
+    for endings, do in _NOT_YET.items():
+        if found := [name for name in names if name.lower().endswith(endings)]:
+            return do.format(found[0])
+    if root.suffix.lower() in _SPREADSHEETS:
+        return f"save {root.name} as CSV"
+    if root.is_file():
+        return "give the folder that it lies in, or a table of your pairs (see docs/datasets.md)"
+    return "name its kind (--kind; reader in a training config), or write a table of your pairs (see docs/datasets.md)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..files.dicom_mark import is_dicom
 from .case import Scan
 
 
@@ -20,8 +21,13 @@ def ages(scan: Scan) -> list[str]:
 
 
 def files_at(*sources: Path) -> Iterator[Path]:
-    """Of each folder all files, of each file those with the same stem too (header and voxels)."""
+    """Of each folder all files, of each file those with the same stem too (header and voxels).
+
+    A DICOM file stands for its series, which is looked for in its folder.
+    """
     for source in sources:
+        if source.is_file() and is_dicom(source):
+            source = source.parent
         if source.is_dir():
             yield from (p for p in source.rglob("*") if p.is_file())
             continue

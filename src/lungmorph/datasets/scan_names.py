@@ -12,8 +12,8 @@ BREATHING = "exhale/inhale"
 PAIRS = {
     "fixed/moving": (("fixed",), ("moving",)),
     BREATHING: (
-        ("exhale", "exhalation", "expiration", "expiratory", "exp"),
-        ("inhale", "inhalation", "inspiration", "inspiratory", "insp"),
+        ("exhale", "exhalation", "expiration", "expiratory", "exp", "exh"),
+        ("inhale", "inhalation", "inspiration", "inspiratory", "insp", "inh"),
     ),
     "baseline/followup": (("baseline",), ("followup",)),
 }

@@ -22,8 +22,10 @@ SPLITS = ("train", "validation", "test")
 
 
 def recognises(root: Path) -> bool:
-    """Whether it is a CSV, or a folder with one that is called ``dataset.csv``."""
-    return root.suffix.lower() == ".csv" if root.is_file() else (root / TABLE_NAME).is_file()
+    """Whether it is a CSV (or TSV), or a folder with one that is called ``dataset.csv``."""
+    if root.is_file():
+        return root.suffix.lower() in (".csv", ".tsv")
+    return (root / TABLE_NAME).is_file()
 
 
 def open_dataset(root: Path) -> Dataset:

@@ -42,8 +42,11 @@ class Row:
         return self.cells.get(column, "")
 
     def file(self, column: str) -> Path:
-        """The file that a cell names."""
-        return self.table.parent / self.cells[column]
+        """The file that a cell names; as it is written on Windows, where that is not what is there."""
+        cell = self.cells[column]
+        written = self.table.parent / cell
+        other = self.table.parent / cell.replace("\\", "/")
+        return other if other.exists() and not written.exists() else written
 
     def path(self, column: str) -> Path | None:
         """The file that a cell names, if it names one."""

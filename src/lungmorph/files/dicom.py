@@ -7,6 +7,7 @@ for granted where slices are missing or differ.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import defaultdict
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from ..errors import InputError
 from ..space import Grid, Volume
 from .dicom_header import (
     Header,
-    check_blank,
+    check_others,
     image_header,
+    is_localizer,
     number,
     path_of,
     slices_of,
@@ -25,10 +27,13 @@ from .dicom_header import (
 )
 from .dicom_phases import phases_line
 from .dicom_pixels import read_stack
+from .phase_divide import is_volume
 from .slices import check_alike, stack_geometry
 from .walk import files_below
 
 __all__ = ["Series", "list_series", "read_series", "read_series_grid", "series_of"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,12 @@ def series_of(path: str | os.PathLike[str]) -> str:
     """
     header = image_header(Path(path))
     if header is None:
-        raise InputError(path, expected="a DICOM image", found="a DICOM file without image")
+        raise InputError(
+            path,
+            expected="a DICOM image",
+            found="a DICOM file without image",
+            do="give the folder that it lies in" if Path(path).name == "DICOMDIR" else "",
+        )
     return str(header.SeriesInstanceUID)
 
 
@@ -80,7 +90,8 @@ def read_series(folder: str | os.PathLike[str], series: str | None = None) -> Vo
     Args:
         folder: searched with its subfolders.
         series: UID, number or description of the wanted one, or a unique part of its UID; needed
-            where there are several.
+            where there are several volumes. Localizers, dose reports, RT doses and the like are none, and
+            are left aside with a warning in the log.
 
     Returns:
         Slices sorted along their normal (right-handed), spacing from their positions, each rescaled
@@ -109,6 +120,10 @@ def _located(folder: Path, series: str | None) -> tuple[list[Header], Grid]:
     except InputError as error:
         every = [header for _, members in found for header in members]
         raise (series is None and phases_line(folder, every)) or error from error
+    slices = [header for header in headers if not is_localizer(header)]
+    if slices and (scouts := len(headers) - len(slices)):
+        _log.warning("%s, %s: left aside: localizers among its slices, %d", folder, chosen, scouts)
+        headers = slices
     if chosen.modality != "CT":
         raise InputError(
             folder, expected="a CT series", found=f"modality {chosen.modality or '(none)'}"
@@ -133,7 +148,7 @@ def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
             continue
         groups[str(header.SeriesInstanceUID)].extend(slices_of(header))
     slices = (path_of(header) for members in groups.values() for header in members)
-    for error in check_blank(others, slices):
+    for error in check_others(others, slices):
         raise error
     listed = []
     for uid, members in groups.items():
@@ -155,8 +170,12 @@ def _choose(
     folder: Path, found: list[tuple[Series, list[Header]]], wanted: str | None
 ) -> tuple[Series, list[Header]]:
     if wanted is None:
-        if len(found) == 1:
-            return found[0]
+        volumes = [item for item in found if _is_ct_volume(*item)]
+        if len(found) == 1 or len(volumes) == 1:
+            only = (volumes or found)[0]
+            if beside := [item for item in found if item is not only]:
+                _log.warning("%s: read %s; left aside: %s", folder, only[0], _listing(beside))
+            return only
         raise InputError(
             folder,
             expected="one series",
@@ -185,6 +204,12 @@ def _choose(
     raise InputError(
         folder, expected=f"a series that matches {wanted!r}", found=f"only {_listing(found)}"
     )
+
+
+def _is_ct_volume(series: Series, headers: list[Header]) -> bool:
+    """Not so what lies beside the scan in most exports: localizers, dose reports, RT doses, the PET of a PET/CT."""
+    slices = [header for header in headers if not is_localizer(header)]
+    return series.modality == "CT" and is_volume(slices)
 
 
 def _listing(found: list[tuple[Series, list[Header]]]) -> str:

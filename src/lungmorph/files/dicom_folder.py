@@ -19,9 +19,10 @@ from ..errors import InputError
 from .breathing_ct import BreathingCT, Phase
 from .dicom_header import (
     Header,
-    check_blank,
+    check_others,
     check_whole,
     has_image,
+    is_localizer,
     name_of,
     numbers,
     path_of,
@@ -102,7 +103,7 @@ def find_phases(
             continue
         if has_image(header):
             headers.extend(slices_of(header))
-    made.problems += map(str, check_blank(others, map(path_of, headers)))
+    made.problems += map(str, check_others(others, map(path_of, headers)))
     arrange(made, headers, root, phase_tag, cone_beam)
     return made
 
@@ -131,9 +132,8 @@ def arrange(
         days[name, _day(stack.first) if name in dated or not name else ""].append(stack)
 
     for members in series.values():
-        is_scout = ["LOCALIZER" in text(h, "ImageType").upper() for h in members]
-        scouts = [h for h, scout in zip(members, is_scout, strict=True) if scout]
-        slices = [h for h, scout in zip(members, is_scout, strict=True) if not scout]
+        scouts = [header for header in members if is_localizer(header)]
+        slices = [header for header in members if not is_localizer(header)]
         if scouts:
             add(Stack(tuple(scouts)))
         if slices:

@@ -72,6 +72,7 @@ STORY_TAGS = (
     "ImageType",
     "ImageComments",
     "PhotometricInterpretation",
+    "RescaleType",
     "ProtocolName",
     "AcquisitionProtocolDescription",
     "DerivationDescription",
@@ -175,31 +176,39 @@ def read_header(path: Path) -> Header | None:
     return header
 
 
-def check_blank(others: Iterable[Path], slices: Iterable[Path]) -> list[InputError]:
-    """What to say of files without content where a slice should be: leaving them out shortens the scan.
+def check_others(others: Iterable[Path], slices: Iterable[Path]) -> list[InputError]:
+    """What to say of other files where a slice should be: leaving them out shortens the scan.
 
     Args:
-        others: files that are no DICOM.
+        others: files that are no DICOM image.
         slices: DICOM files; a file counts only if it is called like one of its folder.
 
     Returns:
-        An error for every file that has no byte, or only zeros, or that cannot be read.
+        An error for every file that has no byte, only zeros, or something else than DICOM (a page of an
+        archive's server, an archive), or that cannot be read.
     """
     names = {(path.parent, _alike(path)) for path in slices}
     errors = []
     for path in others:
-        if (path.parent, _alike(path)) not in names:
+        # hidden ones are notes of file systems, of DICOM there may be reports, contours, plans
+        if (path.parent, _alike(path)) not in names or path.name.startswith("."):
+            continue
+        if dicom_mark(path):
             continue
         try:
             content = path.read_bytes()
         except OSError as error:
             found = error.strerror or str(error)
         else:
-            if any(content):
-                continue
-            found = "zeros alone" if content else "an empty file"
+            found = _what_is_in(content)
         errors.append(InputError(path, expected="a DICOM slice", found=found, do="copy it again"))
     return errors
+
+
+def _what_is_in(content: bytes) -> str:
+    if any(content):
+        return f"other content, which begins with {content[:16]!r}"
+    return "zeros alone" if content else "an empty file"
 
 
 def _alike(path: Path) -> str:
@@ -211,6 +220,11 @@ def _alike(path: Path) -> str:
 def has_image(header: Header) -> bool:
     """Whether a header describes an image of a series."""
     return all(header.get(tag) for tag in ("SeriesInstanceUID", "Rows", "Columns"))
+
+
+def is_localizer(header: Header) -> bool:
+    """Whether a header describes a projection for planning the scan."""
+    return "LOCALIZER" in text(header, "ImageType").upper()
 
 
 def image_header(path: Path) -> Header | None:

@@ -25,6 +25,8 @@ from .quiet import itk_name, quiet_itk
 
 #: That of compressed voxels, as DICOM writes it.
 _UNKNOWN_LENGTH = 0xFFFFFFFF
+#: Where voxels may be; GDCM reads whole numbers only.
+_VOXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def pixel_digest(path: Path) -> str:
@@ -82,10 +84,18 @@ def _check_length(path: Path, header: Header) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = pydicom.dcmread(path, specific_tags=["PixelData"], defer_size=64, force=True)
-            stored = found.get_item("PixelData", keep_deferred=True)
+            found = pydicom.dcmread(path, specific_tags=[*_VOXELS], defer_size=64, force=True)
+            there = [tag for tag in _VOXELS if tag in found]
+            stored = found.get_item(there[0], keep_deferred=True) if there else None
     except UNREADABLE as error:
         raise _undecodable(path) from error
+    if "PixelData" not in there:
+        raise InputError(
+            path,
+            expected="a slice with PixelData",
+            found=" and ".join(there) or "none",
+            do="export the series again, as CT images with whole numbers",
+        )
     length = getattr(stored, "length", _UNKNOWN_LENGTH)
     bits = int(header.get("BitsAllocated") or 16)
     needed = (int(header.Rows) * int(header.Columns) * bits + 7) // 8

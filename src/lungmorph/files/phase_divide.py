@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .dicom_header import Header, number, numbers, path_of, text
-from .phase_tags import FOLDER, LAST, TAGS, TIMES, Tag, is_called, is_private, private_tags
+from .phase_tags import FOLDER, LAST, STACKED, TAGS, TIMES, Tag, is_called, is_private, private_tags
 from .phase_text import kind_of, without_phase
 
 #: Where it may be written what slices are that have no phase.
@@ -100,7 +100,7 @@ def divide(headers: Sequence[Header], root: Path, tag: str | None = None) -> Div
         return Divided([Stack(tuple(headers))])
     told: Sequence[Tag] = TAGS
     if tag:
-        some = private_tags(headers) if is_private(tag) else (*TAGS, FOLDER, *TIMES, LAST)
+        some = private_tags(headers) if is_private(tag) else (*TAGS, FOLDER, *TIMES, LAST, STACKED)
         told = [t for t in some if is_called(t, tag)]
     ways = _ways(told, headers, spots)
     if ways:
@@ -162,6 +162,7 @@ def _by_less(
         lambda: private_tags(headers),
         lambda: TIMES,
         lambda: [LAST],
+        lambda: [STACKED],
     )
     for tags in steps if tag is None else ():
         if ways := _ways(tags(), headers, spots):
@@ -188,7 +189,7 @@ def _without(headers: Sequence[Header], what: str) -> str:
 
 def positions(headers: Sequence[Header]) -> NDArray[np.int64] | None:
     """For every slice the number of its position along the normal; None without geometry."""
-    if not all(map(_has_place, headers)):
+    if not headers or not all(map(_has_place, headers)):
         return None
     axes = numbers(headers[0], "ImageOrientationPatient")
     where = [numbers(h, "ImagePositionPatient") for h in headers]
@@ -197,6 +198,12 @@ def positions(headers: Sequence[Header]) -> NDArray[np.int64] | None:
     number_of = np.empty(len(along), dtype=np.int64)
     number_of[order] = np.concatenate([[0], np.cumsum(np.diff(along[order]) > SAME_POSITION_MM)])
     return number_of
+
+
+def is_volume(headers: Sequence[Header]) -> bool:
+    """Whether slices lie at three positions or more; those without a position do not count."""
+    spots = positions([header for header in headers if _has_place(header)])
+    return spots is not None and spots.max(initial=0) >= 2
 
 
 # ------------------------------------------------------------------ what tells stacks apart

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import InputError
 from .breathing_ct import Phase
-from .dicom_header import number
+from .dicom_header import number, text
 from .phase_order import Ordered, apart
 
 
@@ -28,6 +28,11 @@ def differences(phases: Sequence[Phase]) -> list[str]:
     if tilt := max(tilts, key=abs, default=0.0):
         notes.append(
             f"GantryDetectorTilt is {tilt:g} degrees, but slices are stacked along their normal: taken as resampled"
+        )
+    units = {text(header, "RescaleType") for p in phases for header in p.headers}
+    if others := sorted(units - {"", "HU", "US"}):  # US: unspecified, as many scanners write it
+        notes.append(
+            f"RescaleType is {', '.join(others)}: values are taken as HU, though they may be others"
         )
     if len({phase.frame_of_reference for phase in phases}) > 1:
         notes.append(

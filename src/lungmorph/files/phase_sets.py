@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
-from .dicom_header import Header, numbers, path_of
+from .dicom_header import Header, numbers, path_of, text
 from .phase_agreement import contradiction, otherwise
 from .phase_divide import ATTRIBUTES, Stack, description, place_of
 from .phase_notes import steps_of
@@ -23,6 +23,7 @@ from .phase_tags import (
     FOLDER,
     LAST,
     SAID,
+    STACKED,
     TAGS,
     TIMED,
     TIMES,
@@ -30,7 +31,7 @@ from .phase_tags import (
     is_called,
     private_tags,
 )
-from .phase_text import Label, without_phase
+from .phase_text import AVERAGE, PROJECTIONS, Label, kind_of, without_phase
 
 #: So many phases in even steps round the breath are a whole 4D CT.
 WHOLE = 4
@@ -92,7 +93,34 @@ def sort_stacks(
         families[_family(stack)].append(stack)
     for family in families.values():
         _counted(made, family, root, tag)
+    if not made.sets and not made.problems:
+        _miscalled(made, told, root)
     return made
+
+
+def _miscalled(made: Sorted, told: Sequence[Tag], root: Path) -> None:
+    """Phases that are called averages or projections: by a workstation that makes slices of several thin
+    ones, or after a protocol that has the words in its name.
+
+    Only where there are no others, and these are said to be a whole breath.
+    """
+    trial = Sorted()
+    slabs = [stack for stack in made.others if stack.size[2] > 1 and _may_be_miscalled(stack)]
+    _said(trial, slabs, [t for t in told if t.strength == SAID], told, root)
+    for one in trial.sets:
+        if len(one.labels) >= WHOLE and not any(steps_of(ordered(one.labels, one.tag))):
+            kinds = " and ".join(sorted({stack.kind for stack in one.stacks}))
+            one.notes.append(
+                f"all phases are called {kinds}: taken as phases, for there are no others"
+            )
+            made.sets.append(one)
+            made.others = [stack for stack in made.others if stack not in one.stacks]
+
+
+def _may_be_miscalled(stack: Stack) -> bool:
+    """ImageType is the scanner's own word for a projection over slices, whose values are no HU of the lung."""
+    by_type = kind_of("", text(stack.first, "ImageType"))
+    return stack.kind == AVERAGE or (stack.kind in PROJECTIONS and not by_type)
 
 
 # ------------------------------------------------------------------ the phase is said
@@ -293,6 +321,7 @@ def _counted(made: Sorted, family: list[Stack], root: Path, tag: str | None) -> 
         lambda: private_tags(headers),
         lambda: TIMES,
         lambda: [LAST],
+        lambda: [STACKED],
     )
     for tags_of in steps:
         read = [(t, _labels(t, family)) for t in tags_of() if is_called(t, tag)]

@@ -12,7 +12,7 @@ import pydicom
 from pydicom.dataelem import DataElement
 
 from ..errors import InputError
-from .dicom_header import UNREADABLE, Header, number, path_of, text
+from .dicom_header import UNREADABLE, Header, number, numbers, path_of, text
 from .phase_text import Label, labels_of
 
 #: How much a tag can be trusted to be the phase: said in percent; counted; only in the order of time.
@@ -64,6 +64,27 @@ def _counted(name: str, strength: int) -> Tag:
     return Tag(name, strength, read)
 
 
+def _stacked(name: str) -> Tag:
+    """Of slices that are counted through, which run of positions of which none is there twice."""
+
+    def read(headers: Sequence[Header]) -> list[Label | None]:
+        counts = [number(header, name) for header in headers]
+        if None in counts or len(set(counts)) < len(counts):
+            return [None] * len(headers)
+        made: list[Label | None] = [None] * len(headers)
+        run, seen = 0, set[tuple[float, ...]]()
+        for i in sorted(range(len(headers)), key=lambda i: counts[i] or 0.0):
+            place = numbers(headers[i], "ImagePositionPatient")
+            if place in seen:
+                run, seen = run + 1, set()
+            seen.add(place)
+            made[i] = Label(float(run), unit="number")
+        # fewer are two exports, or a scan that was repeated
+        return made if run >= 3 else [None] * len(headers)
+
+    return Tag(name, TIMED, read)
+
+
 def _folder_names() -> Tag:
     """Of the folder that a file lies in, or of the one above where those tell nothing ("50%/DICOM")."""
 
@@ -105,6 +126,8 @@ TIMES = (
     _counted("AcquisitionTime", TIMED),
 )
 LAST = _counted("ContentTime", TIMED)
+#: Asked after all others: whole stacks that are numbered one after the other.
+STACKED = _stacked("InstanceNumber")
 
 
 #: How the names of private tags begin.
@@ -134,7 +157,7 @@ def tag_name(wanted: str) -> str:
         return f"{_PRIVATE}({private[1].upper()},{private[2].upper()})"
     if words.lower() in ("folder", FOLDER.name):
         return FOLDER.name
-    known = [tag.name for tag in (*TAGS, *TIMES, LAST)]
+    known = [tag.name for tag in (*TAGS, *TIMES, LAST, STACKED)]
     if words not in known:
         raise InputError(
             "phase_tag",

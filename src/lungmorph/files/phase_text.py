@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 INHALE, EXHALE = "In", "Ex"
+AVERAGE = "average"
+PROJECTIONS = MINIP, MIP = ("minimum intensity projection", "maximum intensity projection")
 
 
 @dataclass(frozen=True)
@@ -46,21 +48,22 @@ class Label:
         return f"{self.value:.15g}{percent}" + (f" {self.side}" if self.side else "")
 
 
-_SIDE = (
-    r"(?:(?P<side>in|ex)(?:h|sp|p|hale|halation|s?pi|s?pir|s?piration|s?piratory|s?piratoire)?"
-    r"|(?P<german>ein|aus)atm(?:ung|en)?)(?![a-zäöüé])"
-)
+#: As English and the Romance languages have it (Italian and Spanish "esp..."), then German, Dutch, Scandinavian,
+#: Polish, Russian, Chinese and Japanese.
+_WORD = r"(?:h|p|hale|halation|sp|s?pi|s?pir[^\W\d_]*)"
+_INHALING = rf"in{_WORD}|einatm(?:ung|en)?|inadem(?:ing|en)?|inandning|wdech|вдох|吸[气気]"
+_EXHALING = rf"ex{_WORD}|espir[^\W\d_]*|ausatm(?:ung|en)?|uitadem(?:ing|en)?|utandning|wydech|выдох|呼[气気]"
+_SIDE = rf"(?:(?P<inhale>in|{_INHALING})|(?P<exhale>ex|{_EXHALING}))(?![a-zäöüé])"
 _PERCENT = re.compile(
     r"(?<![\d.,])(?P<value>\d{1,3}(?:[.,]\d+)?)\s*(?:%|pct(?![a-z])|percent)"
-    rf"(?:[\s_]*(?:{_SIDE}|(?P<short>ein|aus)(?![a-zäöü])))?",
+    rf"(?:[\s_]*(?:{_SIDE}|(?:(?P<ein>ein)|(?P<aus>aus))(?![a-zäöü])))?",
     re.IGNORECASE,
 )
 #: A word for an end of the breath by itself ("END INSP", "Exhale", "Expiration 1.0").
 _END = re.compile(
-    r"(?<![a-z])(in|ex)(?:h|p|hale|halation|sp|spi|spir|spiration|piration|spiratory|piratory|spiratoire)(?![a-z])",
+    rf"(?<![a-z])(?:end|max)?(?:(?P<inhale>{_INHALING})|(?P<exhale>{_EXHALING}))(?![a-z])",
     re.IGNORECASE,
 )
-_GERMAN = {"ein": "In", "aus": "Ex"}
 _AMPLITUDE = re.compile(r"(?<![a-z])amp(?:l|litud\w*)?(?![a-z])", re.IGNORECASE)
 _SIDED = re.compile(r"(?<![\d.,])(?P<value>\d{1,3})(?P<side>In|Ex|IN|EX)(?![A-Za-z])")
 _SIDE_FIRST = re.compile(rf"(?<![a-z]){_SIDE}[\s_:=-]*$", re.IGNORECASE)
@@ -101,9 +104,9 @@ _NUMBER = re.compile(
 
 _KINDS = {
     "localizer": r"locali[sz]er|topogram|topo|scout|surview|scano(?:gram|scope)?|pilot",
-    "minimum intensity projection": r"min[\s_-]?ip|minimum[\s_-]intensity",
-    "maximum intensity projection": r"mip|max[\s_-]?ip|maximum[\s_-]intensity",
-    "average": r"av(?:g|e|er|erage)?[\s_-]?ip|avg|ave|aver|average[ds]?|aip|mean|untagged|mittel\w*"
+    MINIP: r"min[\s_-]?ip|minimum[\s_-]intensity",
+    MIP: r"mip|max[\s_-]?ip|maximum[\s_-]intensity",
+    AVERAGE: r"av(?:g|e|er|erage)?[\s_-]?ip|avg|ave|aver|average[ds]?|aip|mean|untagged|mittel\w*"
     r"|durchschnitt\w*|moyenne",
     "cone-beam CT": r"cone[\s_-]?beam|on[\s_-]?board[\s_-]?imager|obi|xvi",
 }
@@ -115,16 +118,16 @@ _KIND = {
 #: Values of ImageType.
 _IMAGE_TYPES = {
     "LOCALIZER": "localizer",
-    "MIP": "maximum intensity projection",
-    "MAXIMUM": "maximum intensity projection",
-    "MAX_IP": "maximum intensity projection",
-    "MINIP": "minimum intensity projection",
-    "MINIMUM": "minimum intensity projection",
-    "MIN_IP": "minimum intensity projection",
-    "AVERAGE": "average",
-    "AVG": "average",
-    "MEAN": "average",
-    "MEDIAN": "average",
+    "MIP": MIP,
+    "MAXIMUM": MIP,
+    "MAX_IP": MIP,
+    "MINIP": MINIP,
+    "MINIMUM": MINIP,
+    "MIN_IP": MINIP,
+    "AVERAGE": AVERAGE,
+    "AVG": AVERAGE,
+    "MEAN": AVERAGE,
+    "MEDIAN": AVERAGE,
 }
 #: Scans of TCIA 4D-Lung are numbered S1xx on the treatment machine and S3xx on the CT scanner.
 _CONE_BEAM_4D_LUNG = re.compile(r"^P\d+\^P\d+\^S1\d\d\^")
@@ -160,8 +163,21 @@ def labels_of(texts: Sequence[str]) -> list[Label | None]:
     several = [set(map(str, labels)) for labels in found if labels]
     common = set.intersection(*several) if len(several) > 1 else set()
     if len({tuple(map(str, labels)) for labels in found if labels}) == 1:
+        if others := _beside_the_same(texts):
+            return others
         common = set()  # one and the same text everywhere
     return [_one(labels, common) for labels in found]
+
+
+def _beside_the_same(texts: Sequence[str]) -> list[Label | None]:
+    """What texts of one and the same percentage ("50% overlap, T10") name beside it; empty if nothing that differs."""
+    bare = []
+    for text in texts:
+        for start, end in (span for _, span in _candidates(text)):
+            text = text[:start] + " " * (end - start) + text[end:]
+        bare.append(text)
+    labels = labels_of(bare) if bare != list(texts) else []
+    return labels if len({str(label) for label in labels if label}) > 1 else []
 
 
 def without_phase(text: str, blur: bool = False) -> str:
@@ -210,11 +226,10 @@ def _candidates(text: str) -> list[tuple[Label, tuple[int, int]]]:
 
 def _side(found: re.Match[str]) -> str:
     """ "In", "Ex" or nothing."""
-    parts = found.groupdict()
-    if parts["side"]:
-        return str(parts["side"]).capitalize()
-    german = parts["german"] or parts.get("short")
-    return _GERMAN[german.lower()] if german else ""
+    said = {name for name, words in found.groupdict().items() if words}
+    if said & {"inhale", "ein"}:
+        return INHALE
+    return EXHALE if said & {"exhale", "aus"} else ""
 
 
 def _blank(found: re.Match[str]) -> str:
@@ -264,11 +279,11 @@ def _bare_numbers(texts: Sequence[str]) -> list[Label | None]:
 
 def _ends(texts: Sequence[str]) -> list[Label | None]:
     """The two ends of a breath, where one text alone says inhale and one alone says exhale."""
-    found = [{side.lower() for side in _END.findall(text)} for text in texts]
+    found = [{_side(word) for word in _END.finditer(text)} for text in texts]
     sides = [one.pop() if len(one) == 1 else "" for one in found]
-    if (sides.count("in"), sides.count("ex")) != (1, 1):
+    if (sides.count(INHALE), sides.count(EXHALE)) != (1, 1):
         return [None] * len(texts)
-    ends = {"in": Label(0.0, worded=True), "ex": Label(50.0, worded=True)}
+    ends = {INHALE: Label(0.0, worded=True), EXHALE: Label(50.0, worded=True)}
     return [ends.get(side) for side in sides]
 
 

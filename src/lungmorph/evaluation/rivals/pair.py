@@ -64,8 +64,12 @@ def total_displacement(field: sitk.Image, pair: Pair) -> sitk.Image:
     """The field of a tool with the start shift added, float32, on the fixed grid.
 
     Raises:
-        ValueError: values that are no numbers.
+        ValueError: no image with three numbers a voxel, or values that are no numbers.
     """
+    count = field.GetNumberOfComponentsPerPixel() if isinstance(field, sitk.Image) else 0
+    if count != 3:
+        found = f"one of {count}" if count else type(field).__name__
+        raise ValueError(f"register(pair) returned no image of 3 components, but {found}")
     if _place(field) != _place(pair.fixed):
         nearest_outside = sitk.sitkLinear, 0.0, sitk.sitkVectorFloat64, True
         field = sitk.Resample(field, pair.fixed, sitk.Transform(), *nearest_outside)

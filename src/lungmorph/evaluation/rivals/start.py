@@ -69,6 +69,8 @@ def look(tool: str) -> dict[str, object]:
     except Exception as error:  # a file of somebody else's: anything
         traceback.print_exc()
         return {**found, "missing": f"{file.name} cannot be loaded ({_said(error)})"}
+    if not callable(getattr(adapter, "register", None)):
+        return {**found, "missing": f"{file.name} has no function register(pair)"}
     digest = hashlib.sha256(file.read_bytes() + (HERE / "pair.py").read_bytes()).hexdigest()
     distribution = getattr(adapter, "DISTRIBUTION", "")
     needed = [name for name in getattr(adapter, "REQUIRES", ()) if not _importable(name)]
