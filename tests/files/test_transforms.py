@@ -439,6 +439,7 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
         "left-handed": (saved(folder / "l.mha", left), "right-handed"),
         "niftyreg": (intent(folder / "nr.nii", 1007, b"NREG_TRANS", 5), "reg_transform"),
         "fsl": (intent(folder / "fsl.nii", 2006), "FSL"),
+        "spm": (intent(folder / "y_ct.nii", 1007, b"Mapping"), "SPM"),
         "singular": (saved(folder / "sg.tfm", sitk.ScaleTransform(3, (1, 0, 1))), "invertible"),
     }
 
@@ -469,7 +470,7 @@ NAMES = [
         "too far",
     ),
     *("plastimatch", "matrix", "foreign", "folder", "whole numbers"),
-    *("nan nifti", "nan field", "left-handed", "niftyreg", "fsl", "singular"),
+    *("nan nifti", "nan field", "left-handed", "niftyreg", "fsl", "spm", "singular"),
 ]
 
 
