@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..quality import Assessment, Tolerance, assess
+from ..registration.given_landmarks import check_landmarks
 from ..registration.prepare import prepare
 from ..registration.witnesses import register_witnesses
 from ..space import Landmarks, Transform, Volume
@@ -52,8 +53,10 @@ def write_quality_of(
         progress: called as progress(what, share done).
 
     Raises:
-        InputError: as :func:`lungmorph.registration.prepare.prepare` and :func:`lungmorph.quality.assess`.
+        InputError: as :func:`lungmorph.registration.given_landmarks.check_landmarks`, :func:`lungmorph.registration.prepare.prepare` and :func:`lungmorph.quality.assess`.
     """
+    if landmarks is not None:
+        check_landmarks(landmarks, fixed.grid, moving.grid)
     pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
     images = pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs
     # the error network knows LungMorph's way back and no other
