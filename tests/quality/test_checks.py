@@ -54,6 +54,22 @@ def test_each_limit_decides_the_whole_and_says_why(name, value, expected):
         assert f"{value:.4g}" in found.why[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("undecided_percent", 1.00003, "1.00003 %"),
+        ("landmark_error_mm", 5.00001, "5.00001 mm"),
+        ("dice", 0.8999999, "0.8999999"),
+    ],
+)
+def test_no_value_is_rounded_onto_the_limit_that_it_misses(name, value, said):
+    found = verdict(**{name: value})
+    assert f": {said}; at " in found.why[0]
+    (check,) = (c for c in found.checks if c.name == name)
+    assert check.verdict != "pass"
+    assert check.found != check.passes.removeprefix("≤ ").removeprefix("≥ ")
+
+
 def test_what_never_fails_says_so():
     found = verdict(undecided_percent=7.0)
     assert found.why[0].endswith("7 %; at most 1 % passes, all else is to be reviewed.")
