@@ -247,6 +247,20 @@ STEPS = """
   };
   const rims = () => [tinted(1, [0, 229, 255]), tinted(1, [255, 176, 0])];
   said.outlines = rims();
+  // a place without error, and one with: the colours on and off
+  const cell = (x, y) => { const d = canvas(1).getContext("2d").getImageData(x, y, 1, 1).data; return [d[0], d[1], d[2]].join(); };
+  const lungs = v.volumes.lungs, error = v.volumes["predicted-error"];
+  const [w, h, d] = [canvas(0).width, canvas(0).height, canvas(1).height];
+  const somewhere = (wanted) => {
+    for (let z = 0; z < d; z++) for (let x = 0; x < w; x++) {
+      const index = x + v.state.at[1] * w + z * w * h;
+      if (lungs[index] > 127 && wanted(error[index]) && !(v.volumes.wrong[index] || v.volumes.undecided[index])) return [x, d - 1 - z];
+    }
+  };
+  const right = somewhere((e) => e === 0), told = cell(...right);
+  v.state.overlay = "none"; v.draw(); await frame();
+  said.noErrorHidesNoLung = cell(...right) === told;
+  v.state.overlay = said.overlay; v.draw(); await frame();
   await key("e");
   said.withoutOutlines = rims();
   await key("2");
@@ -330,6 +344,7 @@ def test_slider_planes_keys_overlay_and_tables_in_a_browser(page: str, tmp_path:
     assert said["onlyAxialChanged"] == [True, False, False]
     assert said["pageDown"] == 4
     assert min(said["outlines"]) > 20
+    assert said["noErrorHidesNoLung"]
     assert said["withoutOutlines"] == [0, 0]
     assert said["base"] == "fixed"
     assert said["overlayAfterO"] == "displacement"
@@ -348,6 +363,32 @@ def test_slider_planes_keys_overlay_and_tables_in_a_browser(page: str, tmp_path:
     assert said["sliderKeepsArrows"]
     assert said["enterGoes"]
     assert said["scrollsElsewhere"]
+
+
+def test_the_checks_are_read_on_a_phone(page: str, tmp_path: Path) -> None:
+    """No word is broken for want of room, and nothing is cut off."""
+    tell = (
+        "<script>const checks = document.querySelector('#checks'), landmarks = document.querySelector('#landmarks');"
+        "document.body.dataset.narrow = [innerWidth, document.documentElement.scrollWidth, checks.scrollWidth, checks.clientWidth,"
+        "checks.tBodies[0].rows[0].cells[0].clientWidth, landmarks.scrollWidth, landmarks.clientWidth]</script></body>"
+    )
+    path = tmp_path / "report.html"
+    path.write_text(page.replace("</body>", tell), encoding="utf-8")
+    dom = browse(path, "--dump-dom", "--window-size=500,900")
+    found = re.search(r'data-narrow="([\d,]+)"', dom)
+    assert found
+    window, whole, checks, seen, first, landmarks, seen_too = map(int, found.group(1).split(","))
+    assert whole <= window <= 520
+    assert checks <= seen
+    assert first > 300
+    assert landmarks <= seen_too
+
+
+def test_no_error_hides_no_lung(page: str) -> None:
+    """The colour of an error of zero is black: it fades there, and no other does."""
+    overlays = {overlay["name"]: overlay for overlay in data_of(page)["overlays"]}
+    assert 0 < overlays["predicted-error"]["fades"] <= 0.5
+    assert not any("fades" in overlays[name] for name in ("displacement", "jacobian"))
 
 
 def test_it_prints(page: str, tmp_path: Path) -> None:

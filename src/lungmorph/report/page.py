@@ -30,6 +30,8 @@ WINDOWS = (
 MARGIN_MM = 20.0
 LEAST_RANGE_MM = 5.0
 ERROR_MM = (0.0, 10.0)
+#: Share of that from which its colour is as solid as it gets; below, it fades.
+SOLID_FROM = 0.25
 CHANGE = (1 / 3, 3.0)
 AIR_RANGE = (-1.0, 1.0)
 
@@ -144,6 +146,7 @@ def _volumes(
     if predicted is not None:
         error = predicted.mm.resample(grid).data.numpy()
         overlay = _overlay("predicted error", "mm", ERROR_MM, "inferno", 1)
+        overlay["fades"] = SOLID_FROM
         maps.insert(0, (overlay, linear_bytes(error, *ERROR_MM)))
 
     def ct(volume: Volume) -> Bytes:

@@ -56,8 +56,10 @@
     return [0, 1, 2].map((c) => stops[n][c] + (at - n) * (stops[n + 1][c] - stops[n][c]));
   }
   const FOLDED = [255, 230, 0];
-  const colours = {};
+  const colours = {}, veils = {};
   for (const overlay of data.overlays) {
+    // where there is nothing to tell the lung itself is seen, and not black on it
+    veils[overlay.name] = Array.from({ length: 256 }, (_, v) => (overlay.fades ? Math.min(1, v / 255 / overlay.fades) : 1));
     colours[overlay.name] = Array.from({ length: 256 }, (_, v) => (overlay.log && v === 0 ? FOLDED : colourOf(overlay, v)));
   }
   // a byte at the end of its range stands for all that lies beyond
@@ -74,7 +76,7 @@
     const { fixed, before, after, lungs } = volumes;
     const rims = state.outline ? RIMS.filter(([name]) => volumes[name]) : [];
     const one = stride[across], line = stride[down];
-    const overlay = volumes[state.overlay], tint = colours[state.overlay];
+    const overlay = volumes[state.overlay], tint = colours[state.overlay], veil = veils[state.overlay];
     const pixels = image.data, share = state.share;
     let to = 0;
     for (let row = 0; row < h; row++) {
@@ -94,7 +96,7 @@
           default: red = green = blue = 128 + 0.5 * (a - f);
         }
         if (overlay && lungs[index] > 127) {
-          const c = tint[overlay[index]], o = state.opacity;
+          const c = tint[overlay[index]], o = state.opacity * veil[overlay[index]];
           red += o * (c[0] - red); green += o * (c[1] - green); blue += o * (c[2] - blue);
         }
         for (const [name, rim] of rims) {
