@@ -228,6 +228,9 @@ STEPS = """
   const key = async (k) => { document.body.dispatchEvent(new KeyboardEvent("keydown", { key: k, bubbles: true })); await frame(); };
   await frame();
   said.ready = !!v;
+  said.caption = document.getElementById("shown").textContent;
+  said.outlined = !document.getElementById("outlined").hidden;
+  said.bar = document.querySelector(".bar:not([hidden])").textContent;
   said.start = v.state.at.slice();
   said.overlay = v.state.overlay;
   const before = [sum(0), sum(1), sum(2)];
@@ -263,6 +266,7 @@ STEPS = """
   v.state.overlay = said.overlay; v.draw(); await frame();
   await key("e");
   said.withoutOutlines = rims();
+  said.outlinedAfter = !document.getElementById("outlined").hidden;
   await key("2");
   said.base = v.state.base;
   await key("o");
@@ -340,6 +344,10 @@ def test_slider_planes_keys_overlay_and_tables_in_a_browser(page: str, tmp_path:
     data = data_of(page)
     assert said["ready"]
     assert said["overlay"] == "predicted-error"
+    # in print there are no controls to say it
+    assert said["caption"] == "fixed green, moving magenta, after; window: lung"
+    assert said["bar"].startswith("predicted error 0")
+    assert (said["outlined"], said["outlinedAfter"]) == (True, False)
     assert said["sliderMoves"] == 5
     assert said["onlyAxialChanged"] == [True, False, False]
     assert said["pageDown"] == 4

@@ -134,6 +134,16 @@
     document.getElementById("readout").textContent = parts.join("  ·  ");
   }
 
+  // in words what the controls are set to: paper has none
+  function caption() {
+    const chosen = (id) => document.getElementById(id).selectedOptions[0].textContent;
+    const share = Math.round(100 * state.share);
+    const when = state.base !== "blend" ? "" : share === 100 ? ", after" : share === 0 ? ", before" : `, ${share} % after`;
+    document.getElementById("shown").textContent = `${chosen("base")}${when}; window: ${chosen("window")}`;
+    const outlined = document.getElementById("outlined");
+    if (outlined) outlined.hidden = !state.outline;
+  }
+
   let waiting = false;
   function draw() {
     if (waiting) return;
@@ -148,6 +158,7 @@
       document.getElementById("opacity").value = state.opacity;
       document.getElementById("share-field").hidden = state.base !== "blend";
       document.getElementById("opacity-field").hidden = state.overlay === "none";
+      caption();
       for (const bar of document.querySelectorAll(".bar")) bar.hidden = bar.dataset.overlay !== state.overlay;
     });
   }
