@@ -120,9 +120,21 @@ def page(report: Report) -> str:
 
 def test_of_several_files_none_is_given_out_for_the_whole(report: Report, page: str) -> None:
     assert "lungmorph apply transform.h5 " in page
+    odd = render(replace(report, transform_files=["my `warp`.h5"]))
+    assert "lungmorph apply &#39;my `warp`.h5&#39; OTHER" in odd
     both = render(replace(report, transform_files=["1Warp.nii.gz", "0GenericAffine.mat"]))
     assert "<code>1Warp.nii.gz</code>, <code>0GenericAffine.mat</code>" in both
     assert "lungmorph apply" not in both
+    assert "an image of displacements is a <em>Transform</em>" in both
+    assert "image of displacements" not in page
+
+
+def test_what_slicer_does_not_understand_is_not_said_to_open_there(report: Report) -> None:
+    name = "TransformParameters.1.txt"
+    text = render(replace(report, transform_files=[name], foreign_files=[name]))
+    assert f"Slicer does not understand <code>{name}</code>" in text
+    assert "Drag the moving scan" not in text
+    assert f"lungmorph apply {name} " in text
 
 
 def data_of(page: str) -> dict[str, Any]:

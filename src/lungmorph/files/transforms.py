@@ -95,6 +95,15 @@ def read_transform(path: PathLike) -> Transform:
     return _from_itk(read, path)
 
 
+def is_of_itk(path: PathLike) -> bool:
+    """Whether ITK and 3D Slicer understand a transform file as it is; those of other tools only LungMorph turns into theirs."""
+    path = Path(path)
+    suffix = file_suffix(path)
+    if suffix in (".nii", ".nii.gz"):
+        return not is_niftyreg(read_nifti_header(path))
+    return not is_dicom(path) and not (suffix == ".txt" and is_elastix(path))
+
+
 def write_transform(transform: Transform, path: PathLike, grid: Grid | None = None) -> None:
     """Write a transform for ITK and 3D Slicer; the file appears whole or not at all.
 

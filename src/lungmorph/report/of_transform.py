@@ -25,6 +25,7 @@ def write_quality_of(
     *,
     names: tuple[str, str],
     transform_names: Sequence[str],
+    foreign_names: Sequence[str] = (),
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
     landmarks: tuple[Landmarks, Landmarks] | None = None,
@@ -44,6 +45,7 @@ def write_quality_of(
         transform: fixed to moving points, LPS mm.
         names: of the two scans, for people.
         transform_names: of the files of the transform, that through which a point goes first first.
+        foreign_names: of those of them, without folders, that 3D Slicer does not understand.
         fixed_mask, moving_mask: lungs; found if left out.
         landmarks: (fixed, moving), LPS mm.
         backward: moving to fixed, from a registration of the swapped pair; LungMorph's own if left out.
@@ -90,6 +92,7 @@ def write_quality_of(
         landmarks=landmarks,
         method=made,
         transform_files=[Path(name).name for name in transform_names],
+        foreign_files=foreign_names,
     )
     write_report(report, folder / "report.html")
     return found

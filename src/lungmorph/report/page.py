@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..files import replacing
+from ..files.headers import READABLE
 from ..space import AIR_HU, Grid, Volume
 from . import rows
 from .contents import Report
@@ -80,6 +82,10 @@ def render(report: Report) -> str:
         regions=rows.region_rows(report),
         method=[(name, str(value)) for name, value in report.method.items()],
         transform_files=report.transform_files,
+        foreign_files=report.foreign_files,
+        displacement_images=any(name.lower().endswith(READABLE) for name in report.transform_files),
+        # the line is there to be copied: a name may hold spaces, and worse
+        transform_in_shell=shlex.quote(report.transform_files[0]),
         viewer_data=Markup(_json(data)),
     )
 
