@@ -138,6 +138,7 @@ def test_every_tolerance_names_its_source():
         (lambda t: t["dice"].update({"at_least": False, "review": None}), "dice.at_least: true"),
         (lambda t: t["dice"].update(required=False), "dice.required: true"),
         (lambda t: t["dice"].update(title=""), "dice.title"),
+        (lambda t: t["surface_mm"].update({"unit": "cm", "pass": 0.2}), "surface_mm.unit: 'mm'"),
         (lambda t: t["surface_mm"].update({"pass": float("nan")}), "surface_mm.pass"),
         (lambda t: t["surface_mm"].update(review=float("inf")), "surface_mm.review"),
         (lambda t: t["surface_mm"].update({"pass": True}), "surface_mm.pass"),
@@ -163,8 +164,9 @@ def test_a_bad_file_is_one_line(tmp_path: Path, change, said):
 def test_what_is_said_twice_is_refused(tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_text("dice: {}\ndice: {}\n")
-    with pytest.raises(InputError, match="dice is there twice"):
+    with pytest.raises(InputError, match="dice is there twice") as caught:
         load_tolerances(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_no_file():
