@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..evaluation.judge import judge
 from ..measures import folding, lung_extent
 from ..plain_json import numbers_only
-from ..space import AIR_HU, Affine, Grid, Landmarks, Transform, Volume
+from ..space import Affine, Grid, Landmarks, Transform, Volume
 from .checks import FAIL, Verdict, check_all
 from .misread import better_reading
 from .predict import PredictedError
@@ -115,7 +115,8 @@ def assess(
     parts = lung_regions(lungs)
     mapping = transform.displacement_on(grid)
     jacobian = mapping.jacobian()
-    warped = mapping.warp(moving, grid, fill=AIR_HU).data
+    # of the air in what the moving scan does not show nothing is known
+    warped = mapping.warp(moving, grid, fill=torch.nan).data
     error = _judged_error(predicted, grid) if predicted else None
     regions = {name: _region(part, jacobian, error) for name, part in parts.items()}
     checked = tolerances or load_tolerances()
