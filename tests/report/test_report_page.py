@@ -294,6 +294,24 @@ STEPS = """
     clientX: r.left + (r.width * 10.5) / c.width, clientY: r.top + (r.height * 20.5) / c.height, bubbles: true }));
   await frame();
   said.clicked = v.state.at.slice(0, 2);
+  // both scans at once, with one crosshair
+  const twins = document.querySelector(".twins");
+  said.alone = twins.hidden;
+  await key("2");
+  const fixedAlone = sum(1);
+  await key("4");
+  const warpedAlone = sum(1);
+  await key("6");
+  said.beside = [twins.hidden, sum(1) === fixedAlone, sum(4) === warpedAlone, fixedAlone !== warpedAlone];
+  const twin = twins.querySelector("[data-twin=coronal] .picture"), t = twin.getBoundingClientRect();
+  twin.setPointerCapture = () => {};
+  twin.dispatchEvent(new PointerEvent("pointerdown", {
+    clientX: t.left + (t.width * 30.5) / canvas(4).width, clientY: t.top + (t.height * 40.5) / canvas(4).height, bubbles: true }));
+  await frame();
+  said.twinClicked = [v.state.at[0], canvas(4).height - 1 - v.state.at[2]];
+  said.lines = [1, 4].map((n) => canvas(n).parentElement.querySelector(".vertical").style.left);
+  await key("1");
+  said.aloneAgain = twins.hidden;
   const row = document.querySelector("#landmarks tr[data-at]");
   row.click();
   await frame();
@@ -371,6 +389,11 @@ def test_slider_planes_keys_overlay_and_tables_in_a_browser(page: str, tmp_path:
     assert said["window"] == 1
     assert said["flipped"] == "warped"
     assert said["clicked"] == [10, 20]
+    assert said["alone"]
+    assert said["beside"] == [False, True, True, True]
+    assert said["twinClicked"] == [30, 40]
+    assert said["lines"][0] == said["lines"][1]
+    assert said["aloneAgain"]
     place = np.asarray(data["origin"]) + np.asarray(said["wentTo"]) * data["spacing"]
     assert np.abs(place - said["row"]).max() <= data["spacing"] / 2 + 0.01
     assert re.search(r"displacement [\d.]+ mm", said["readout"])
