@@ -499,13 +499,19 @@ def test_what_is_damaged_or_not_judged_has_its_row(report: Report, tmp_path: Pat
 
 def test_what_is_no_number_is_no_figure_of_the_index(report: Report, tmp_path: Path) -> None:
     found = report.assessment.as_dict()
-    for name, value in (("a", float("nan")), ("b", 10**400), (os.fsdecode(b"c\xe4"), 1.5)):
+    for name, value in (
+        ("a", float("nan")),
+        ("b", 10**400),
+        (os.fsdecode(b"c\xe4"), 1.5),
+        ("d", 2001.7),
+    ):
         found["predicted"]["mean_mm"] = value
         (tmp_path / name).mkdir()
         (tmp_path / name / "quality.json").write_text(json.dumps(found))
         (tmp_path / name / "report.html").touch()
     text = write_index(tmp_path).read_text()
-    assert "3 results" in text
+    assert "4 results" in text
+    assert 'data-value="2001.7">2002<' in text
     assert 'data-value="1.5"' in text
     assert 'data-value="nan"' not in text
     assert 'href="c%E4/report.html"' in text
