@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import torch
 
 from lungmorph.errors import InputError
-from lungmorph.files import read_transform, write_transform
+from lungmorph.files import is_of_itk, read_transform, write_transform
 from lungmorph.space import Affine, Composite, DisplacementField, Grid
 
 IMAGES = [".nii", ".nii.gz", ".mha", ".nrrd"]
@@ -439,6 +439,7 @@ def bad_transforms(folder: Path) -> dict[str, tuple[Path, str]]:
         "left-handed": (saved(folder / "l.mha", left), "right-handed"),
         "niftyreg": (intent(folder / "nr.nii", 1007, b"NREG_TRANS", 5), "reg_transform"),
         "fsl": (intent(folder / "fsl.nii", 2006), "FSL"),
+        "spm": (intent(folder / "y_ct.nii", 1007, b"Mapping"), "SPM"),
         "singular": (saved(folder / "sg.tfm", sitk.ScaleTransform(3, (1, 0, 1))), "invertible"),
     }
 
@@ -469,7 +470,7 @@ NAMES = [
         "too far",
     ),
     *("plastimatch", "matrix", "foreign", "folder", "whole numbers"),
-    *("nan nifti", "nan field", "left-handed", "niftyreg", "fsl", "singular"),
+    *("nan nifti", "nan field", "left-handed", "niftyreg", "fsl", "spm", "singular"),
 ]
 
 
@@ -485,6 +486,17 @@ def test_bad_transform_is_one_line(tmp_path, capfd, name):
     assert path.name in str(caught.value)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_which_transforms_itk_reads_as_they_are(tmp_path):
+    for name in ("a.h5", "a.tfm", "a.txt", "a.nii.gz", "a.mha"):
+        write_transform(field(np.eye(3)), tmp_path / name)
+        assert is_of_itk(tmp_path / name), name
+    (tmp_path / "TransformParameters.0.txt").write_text('(Transform "EulerTransform")\n')
+    (tmp_path / "REG.1.2").write_bytes(bytes(128) + b"DICM")
+    intent(tmp_path / "nr.nii", 1007, b"NREG_TRANS", 1)
+    for name in ("TransformParameters.0.txt", "REG.1.2", "nr.nii"):
+        assert not is_of_itk(tmp_path / name), name
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.mat", "none/a.h5"])

@@ -100,6 +100,34 @@ def test_volume_air_and_mass_of_a_known_stretch(stretched):
     assert not gained[~(left | right)].any()
 
 
+@pytest.mark.parametrize("kept", [0.8, 0.4])
+def test_of_lung_that_the_moving_scan_does_not_show_no_air_is_invented(stretched, kept):
+    (fixed, moving), masks, transform, whole = stretched
+    # the scan, whose third axis runs to the head, begins above the bases
+    first = round((1 - kept) * GRID.size[2])
+    x, y, z = GRID.to_world(np.array([[0, 0, first]]))[0]
+    part = Grid((*GRID.size[:2], GRID.size[2] - first), GRID.spacing, (x, y, z), GRID.direction)
+    cut = Volume(moving.data[first:], part)
+    found = assess(fixed, cut, *masks, transform)
+    low, high = (found.ventilation[f"left {third}"] for third in ("lower", "upper"))
+    assert high.shown_percent > 99
+    before = whole.ventilation["left upper"].air_change_percent
+    assert high.air_change_percent == pytest.approx(before, abs=0.01)
+    assert low.volume_change_percent == pytest.approx(20.0, abs=0.1)
+    if kept == 0.4:
+        assert low.shown_percent < 1
+        assert low.air_change_percent is low.mass_change_percent is None
+        assert found.ventilation["all"].air_change_percent is None
+    else:
+        assert 50 < low.shown_percent < 99
+        # all of it with invented air would be 39
+        assert 10 < low.air_change_percent < 26
+    gained = found.air_change.data
+    assert bool(gained.isfinite().all())
+    # 1.2 of pure air instead of 0.8 would be 0.4 more
+    assert float(gained.quantile(0.999)) < 0.35
+
+
 def test_a_good_one_is_good_but_for_what_is_not_known(stretched):
     found = stretched[3]
     verdicts = {check.name: check.verdict for check in found.verdict.checks}

@@ -54,6 +54,22 @@ def test_each_limit_decides_the_whole_and_says_why(name, value, expected):
         assert f"{value:.4g}" in found.why[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("undecided_percent", 1.00003, "1.00003 %"),
+        ("landmark_error_mm", 5.00001, "5.00001 mm"),
+        ("dice", 0.8999999, "0.8999999"),
+    ],
+)
+def test_no_value_is_rounded_onto_the_limit_that_it_misses(name, value, said):
+    found = verdict(**{name: value})
+    assert f": {said}; at " in found.why[0]
+    (check,) = (c for c in found.checks if c.name == name)
+    assert check.verdict != "pass"
+    assert check.found != check.passes.removeprefix("≤ ").removeprefix("≥ ")
+
+
 def test_what_never_fails_says_so():
     found = verdict(undecided_percent=7.0)
     assert found.why[0].endswith("7 %; at most 1 % passes, all else is to be reviewed.")
@@ -122,6 +138,7 @@ def test_every_tolerance_names_its_source():
         (lambda t: t["dice"].update({"at_least": False, "review": None}), "dice.at_least: true"),
         (lambda t: t["dice"].update(required=False), "dice.required: true"),
         (lambda t: t["dice"].update(title=""), "dice.title"),
+        (lambda t: t["surface_mm"].update({"unit": "cm", "pass": 0.2}), "surface_mm.unit: 'mm'"),
         (lambda t: t["surface_mm"].update({"pass": float("nan")}), "surface_mm.pass"),
         (lambda t: t["surface_mm"].update(review=float("inf")), "surface_mm.review"),
         (lambda t: t["surface_mm"].update({"pass": True}), "surface_mm.pass"),
@@ -147,8 +164,9 @@ def test_a_bad_file_is_one_line(tmp_path: Path, change, said):
 def test_what_is_said_twice_is_refused(tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_text("dice: {}\ndice: {}\n")
-    with pytest.raises(InputError, match="dice is there twice"):
+    with pytest.raises(InputError, match="dice is there twice") as caught:
         load_tolerances(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_no_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from lungmorph.quality.misread import (
     better_reading,
 )
 from lungmorph.simulate import Breath, Draw, breathing_field, simulate_pair, thorax
-from lungmorph.space import Affine, Composite, DisplacementField, Grid
+from lungmorph.space import Affine, Composite, DisplacementField, Grid, Landmarks
 from lungmorph.space.sampling import world_points
 
 GRID = Grid((72, 56, 72), (4.0, 4.5, 4.0), (-142.0, -124.0, -142.0))
@@ -117,6 +118,23 @@ def test_what_is_right_or_merely_bad_is_not_read_otherwise(pair, what):
         "in parts": Composite([wrong(pair, lambda u: u - mean_of(u)), shift_by(pair)]),
     }[what]
     assert reading(pair, transform) is None
+
+
+def test_it_is_told_what_landmarks_may_be(pair):
+    images = pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs
+    right = pair.fixed_landmarks, pair.moving_landmarks
+
+    def why(marks):
+        found = assess(*images, pair.truth, landmarks=marks).verdict
+        return next((line for line in found.why if line.startswith("Landmark error, mean")), "")
+
+    turned = [Landmarks(m.points * [-1, -1, 1], m.frame) for m in right]
+    assert re.search(r"mm \(taken as points in RAS, it would be 0(\.\d+)? mm\);", why(turned))
+    swapped = Landmarks(right[1].points, "fixed"), Landmarks(right[0].points, "moving")
+    assert "(taken as those of the two scans swapped, it would be" in why(swapped)
+    assert why(right) == ""
+    far = Landmarks(right[0].points + np.array([9, 0, 0]), "fixed")
+    assert "taken as" not in why((far, right[1]))
 
 
 def mean_of(u):

@@ -120,9 +120,21 @@ def page(report: Report) -> str:
 
 def test_of_several_files_none_is_given_out_for_the_whole(report: Report, page: str) -> None:
     assert "lungmorph apply transform.h5 " in page
+    odd = render(replace(report, transform_files=["my `warp`.h5"]))
+    assert "lungmorph apply &#39;my `warp`.h5&#39; OTHER" in odd
     both = render(replace(report, transform_files=["1Warp.nii.gz", "0GenericAffine.mat"]))
     assert "<code>1Warp.nii.gz</code>, <code>0GenericAffine.mat</code>" in both
     assert "lungmorph apply" not in both
+    assert "an image of displacements is a <em>Transform</em>" in both
+    assert "image of displacements" not in page
+
+
+def test_what_slicer_does_not_understand_is_not_said_to_open_there(report: Report) -> None:
+    name = "TransformParameters.1.txt"
+    text = render(replace(report, transform_files=[name], foreign_files=[name]))
+    assert f"Slicer does not understand <code>{name}</code>" in text
+    assert "Drag the moving scan" not in text
+    assert f"lungmorph apply {name} " in text
 
 
 def data_of(page: str) -> dict[str, Any]:
@@ -228,6 +240,9 @@ STEPS = """
   const key = async (k) => { document.body.dispatchEvent(new KeyboardEvent("keydown", { key: k, bubbles: true })); await frame(); };
   await frame();
   said.ready = !!v;
+  said.caption = document.getElementById("shown").textContent;
+  said.outlined = !document.getElementById("outlined").hidden;
+  said.bar = document.querySelector(".bar:not([hidden])").textContent;
   said.start = v.state.at.slice();
   said.overlay = v.state.overlay;
   const before = [sum(0), sum(1), sum(2)];
@@ -247,8 +262,23 @@ STEPS = """
   };
   const rims = () => [tinted(1, [0, 229, 255]), tinted(1, [255, 176, 0])];
   said.outlines = rims();
+  // a place without error, and one with: the colours on and off
+  const cell = (x, y) => { const d = canvas(1).getContext("2d").getImageData(x, y, 1, 1).data; return [d[0], d[1], d[2]].join(); };
+  const lungs = v.volumes.lungs, error = v.volumes["predicted-error"];
+  const [w, h, d] = [canvas(0).width, canvas(0).height, canvas(1).height];
+  const somewhere = (wanted) => {
+    for (let z = 0; z < d; z++) for (let x = 0; x < w; x++) {
+      const index = x + v.state.at[1] * w + z * w * h;
+      if (lungs[index] > 127 && wanted(error[index]) && !(v.volumes.wrong[index] || v.volumes.undecided[index])) return [x, d - 1 - z];
+    }
+  };
+  const right = somewhere((e) => e === 0), told = cell(...right);
+  v.state.overlay = "none"; v.draw(); await frame();
+  said.noErrorHidesNoLung = cell(...right) === told;
+  v.state.overlay = said.overlay; v.draw(); await frame();
   await key("e");
   said.withoutOutlines = rims();
+  said.outlinedAfter = !document.getElementById("outlined").hidden;
   await key("2");
   said.base = v.state.base;
   await key("o");
@@ -264,6 +294,24 @@ STEPS = """
     clientX: r.left + (r.width * 10.5) / c.width, clientY: r.top + (r.height * 20.5) / c.height, bubbles: true }));
   await frame();
   said.clicked = v.state.at.slice(0, 2);
+  // both scans at once, with one crosshair
+  const twins = document.querySelector(".twins");
+  said.alone = twins.hidden;
+  await key("2");
+  const fixedAlone = sum(1);
+  await key("4");
+  const warpedAlone = sum(1);
+  await key("6");
+  said.beside = [twins.hidden, sum(1) === fixedAlone, sum(4) === warpedAlone, fixedAlone !== warpedAlone];
+  const twin = twins.querySelector("[data-twin=coronal] .picture"), t = twin.getBoundingClientRect();
+  twin.setPointerCapture = () => {};
+  twin.dispatchEvent(new PointerEvent("pointerdown", {
+    clientX: t.left + (t.width * 30.5) / canvas(4).width, clientY: t.top + (t.height * 40.5) / canvas(4).height, bubbles: true }));
+  await frame();
+  said.twinClicked = [v.state.at[0], canvas(4).height - 1 - v.state.at[2]];
+  said.lines = [1, 4].map((n) => canvas(n).parentElement.querySelector(".vertical").style.left);
+  await key("1");
+  said.aloneAgain = twins.hidden;
   const row = document.querySelector("#landmarks tr[data-at]");
   row.click();
   await frame();
@@ -326,16 +374,26 @@ def test_slider_planes_keys_overlay_and_tables_in_a_browser(page: str, tmp_path:
     data = data_of(page)
     assert said["ready"]
     assert said["overlay"] == "predicted-error"
+    # in print there are no controls to say it
+    assert said["caption"] == "fixed green, moving magenta, after; window: lung"
+    assert said["bar"].startswith("predicted error 0")
+    assert (said["outlined"], said["outlinedAfter"]) == (True, False)
     assert said["sliderMoves"] == 5
     assert said["onlyAxialChanged"] == [True, False, False]
     assert said["pageDown"] == 4
     assert min(said["outlines"]) > 20
+    assert said["noErrorHidesNoLung"]
     assert said["withoutOutlines"] == [0, 0]
     assert said["base"] == "fixed"
     assert said["overlayAfterO"] == "displacement"
     assert said["window"] == 1
     assert said["flipped"] == "warped"
     assert said["clicked"] == [10, 20]
+    assert said["alone"]
+    assert said["beside"] == [False, True, True, True]
+    assert said["twinClicked"] == [30, 40]
+    assert said["lines"][0] == said["lines"][1]
+    assert said["aloneAgain"]
     place = np.asarray(data["origin"]) + np.asarray(said["wentTo"]) * data["spacing"]
     assert np.abs(place - said["row"]).max() <= data["spacing"] / 2 + 0.01
     assert re.search(r"displacement [\d.]+ mm", said["readout"])
@@ -348,6 +406,32 @@ def test_slider_planes_keys_overlay_and_tables_in_a_browser(page: str, tmp_path:
     assert said["sliderKeepsArrows"]
     assert said["enterGoes"]
     assert said["scrollsElsewhere"]
+
+
+def test_the_checks_are_read_on_a_phone(page: str, tmp_path: Path) -> None:
+    """No word is broken for want of room, and nothing is cut off."""
+    tell = (
+        "<script>const checks = document.querySelector('#checks'), landmarks = document.querySelector('#landmarks');"
+        "document.body.dataset.narrow = [innerWidth, document.documentElement.scrollWidth, checks.scrollWidth, checks.clientWidth,"
+        "checks.tBodies[0].rows[0].cells[0].clientWidth, landmarks.scrollWidth, landmarks.clientWidth]</script></body>"
+    )
+    path = tmp_path / "report.html"
+    path.write_text(page.replace("</body>", tell), encoding="utf-8")
+    dom = browse(path, "--dump-dom", "--window-size=500,900")
+    found = re.search(r'data-narrow="([\d,]+)"', dom)
+    assert found
+    window, whole, checks, seen, first, landmarks, seen_too = map(int, found.group(1).split(","))
+    assert whole <= window <= 520
+    assert checks <= seen
+    assert first > 300
+    assert landmarks <= seen_too
+
+
+def test_no_error_hides_no_lung(page: str) -> None:
+    """The colour of an error of zero is black: it fades there, and no other does."""
+    overlays = {overlay["name"]: overlay for overlay in data_of(page)["overlays"]}
+    assert 0 < overlays["predicted-error"]["fades"] <= 0.5
+    assert not any("fades" in overlays[name] for name in ("displacement", "jacobian"))
 
 
 def test_it_prints(page: str, tmp_path: Path) -> None:
@@ -415,13 +499,19 @@ def test_what_is_damaged_or_not_judged_has_its_row(report: Report, tmp_path: Pat
 
 def test_what_is_no_number_is_no_figure_of_the_index(report: Report, tmp_path: Path) -> None:
     found = report.assessment.as_dict()
-    for name, value in (("a", float("nan")), ("b", 10**400), (os.fsdecode(b"c\xe4"), 1.5)):
+    for name, value in (
+        ("a", float("nan")),
+        ("b", 10**400),
+        (os.fsdecode(b"c\xe4"), 1.5),
+        ("d", 2001.7),
+    ):
         found["predicted"]["mean_mm"] = value
         (tmp_path / name).mkdir()
         (tmp_path / name / "quality.json").write_text(json.dumps(found))
         (tmp_path / name / "report.html").touch()
     text = write_index(tmp_path).read_text()
-    assert "3 results" in text
+    assert "4 results" in text
+    assert 'data-value="2001.7">2002<' in text
     assert 'data-value="1.5"' in text
     assert 'data-value="nan"' not in text
     assert 'href="c%E4/report.html"' in text

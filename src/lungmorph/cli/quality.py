@@ -57,7 +57,7 @@ def quality(
     The exit code is 0 whatever the verdict is.
     """
     use_threads(threads)
-    from ..files import output_folder, read_landmark_pairs, read_mask, read_transform
+    from ..files import is_of_itk, output_folder, read_landmark_pairs, read_mask, read_transform
     from ..quality import load_tolerances
     from ..report.of_transform import write_quality_of
     from ..space import Composite
@@ -82,6 +82,7 @@ def quality(
                 mapping,
                 names=(str(fixed), str(moving)),
                 transform_names=[str(file) for file in transform],
+                foreign_names=[file.name for file in transform if not is_of_itk(file)],
                 fixed_mask=fixed_lungs,
                 moving_mask=moving_lungs,
                 landmarks=read_landmark_pairs(landmarks) if landmarks else None,

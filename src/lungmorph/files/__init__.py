@@ -19,7 +19,7 @@ from .landmarks import (
 )
 from .output import output_folder
 from .replace import replacing
-from .transforms import read_transform, to_itk, write_transform
+from .transforms import is_of_itk, read_transform, to_itk, write_transform
 
 if TYPE_CHECKING:
     from .dicom import Series, list_series
@@ -29,6 +29,7 @@ _HOMES = {"Series": "dicom", "list_series": "dicom", "read_phase": "dicom_phases
 
 __all__ = [
     "Series",
+    "is_of_itk",
     "list_series",
     "output_folder",
     "read_grid",

@@ -34,6 +34,8 @@ FORMS_APART_MM = 0.1
 DISPLACEMENT_INTENT = 1006
 #: Intent codes of FSL's own fields and coefficients.
 FSL_INTENTS = range(2001, 2019)
+#: Intent name of SPM's deformations (``y_*.nii``), which hold positions.
+SPM_MAPPING = "Mapping"
 
 
 @dataclass(frozen=True)

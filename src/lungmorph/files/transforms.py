@@ -24,7 +24,7 @@ from .geometry import PathLike, grid_of, place_on_grid
 from .headers import READABLE
 from .images import WRITABLE, read_itk_image, write_itk_image
 from .itk_write import replacing_by_itk
-from .nifti_header import DISPLACEMENT_INTENT, FSL_INTENTS, read_nifti_header
+from .nifti_header import DISPLACEMENT_INTENT, FSL_INTENTS, SPM_MAPPING, read_nifti_header
 from .niftyreg_field import is_niftyreg, niftyreg_field
 from .nrrd_header import check_nrrd_vectors
 from .quiet import itk_name, itk_reason, quiet_itk
@@ -53,7 +53,7 @@ def read_transform(path: PathLike) -> Transform:
 
     Raises:
         InputError: missing, damaged or unknown file; a 2D transform; several that no composite joins; a scalar image; displacements
-            that are not finite, beyond all measure, or scaled; a field of FSL, which has another meaning; vectors of an NRRD in another
+            that are not finite, beyond all measure, or scaled; a field of FSL or SPM, which has another meaning; vectors of an NRRD in another
             space than LPS.
     """
     path = Path(path)
@@ -93,6 +93,15 @@ def read_transform(path: PathLike) -> Transform:
     if suffix in TEXT_FILES:
         check_whole_text(path, read)
     return _from_itk(read, path)
+
+
+def is_of_itk(path: PathLike) -> bool:
+    """Whether ITK and 3D Slicer understand a transform file as it is; those of other tools only LungMorph turns into theirs."""
+    path = Path(path)
+    suffix = file_suffix(path)
+    if suffix in (".nii", ".nii.gz"):
+        return not is_niftyreg(read_nifti_header(path))
+    return not is_dicom(path) and not (suffix == ".txt" and is_elastix(path))
 
 
 def write_transform(transform: Transform, path: PathLike, grid: Grid | None = None) -> None:
@@ -205,6 +214,13 @@ def _read_displacement_image(path: Path) -> DisplacementField:
                 expected="displacements in LPS mm",
                 found="a field of FSL, which is in scaled voxels of its images",
                 do="convert it to an ITK displacement field",
+            )
+        if header.intent_name == SPM_MAPPING:
+            raise InputError(
+                path,
+                expected="displacements in LPS mm",
+                found="a deformation of SPM, which says where points go (RAS mm), not by how much they are displaced",
+                do="subtract the place of each voxel, and write the difference in LPS mm as a displacement image",
             )
         if not header.is_float:
             # ITK crashes on vectors of scaled integers

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ..evaluation.judge import judge
 from ..measures import folding, lung_extent
 from ..plain_json import numbers_only
-from ..space import AIR_HU, Affine, Grid, Landmarks, Transform, Volume
+from ..space import Affine, Grid, Landmarks, Transform, Volume
 from .checks import FAIL, Verdict, check_all
-from .misread import better_reading
+from .misread import better_landmarks, better_reading
 from .predict import PredictedError
 from .regions import lung_regions
 from .tolerances import Tolerance, load_tolerances
@@ -115,7 +115,8 @@ def assess(
     parts = lung_regions(lungs)
     mapping = transform.displacement_on(grid)
     jacobian = mapping.jacobian()
-    warped = mapping.warp(moving, grid, fill=AIR_HU).data
+    # of the air in what the moving scan does not show nothing is known
+    warped = mapping.warp(moving, grid, fill=torch.nan).data
     error = _judged_error(predicted, grid) if predicted else None
     regions = {name: _region(part, jacobian, error) for name, part in parts.items()}
     checked = tolerances or load_tolerances()
@@ -125,6 +126,9 @@ def assess(
     values["inverse_consistency_mm"], reasons["inverse_consistency_mm"] = _consistency(
         figures["inverse_consistency_mm"], backward_is, limit
     )
+    off = values["landmark_error_mm"]
+    if landmarks and off is not None and off > checked["landmark_error_mm"].limit(voxel):
+        reasons["landmark_error_mm"] = better_landmarks(transform, landmarks, off) or ""
     verdict = check_all(values, reasons, checked, voxel)
     if verdict.verdict == FAIL and (
         reading := better_reading(fixed, moving, fixed_lungs, transform)

@@ -45,7 +45,7 @@ class Check:
     @property
     def found(self) -> str:
         """The value with its unit, for people; empty if there is none."""
-        return "" if self.value is None else _text(self.value) + _after(self.unit)
+        return "" if self.value is None else _text(self.value, self.limit) + _after(self.unit)
 
     @property
     def passes(self) -> str:
@@ -120,7 +120,7 @@ def _check(
         unit = _after(tolerance.unit)
         side = "at least" if tolerance.at_least else "at most"
         where = f" ({reason})" if reason else ""
-        why = f"{title}: {_text(value)}{unit}{where}; {side} {_text(limit)}{unit} passes"
+        why = f"{title}: {_text(value, limit, tolerance.review)}{unit}{where}; {side} {_text(limit)}{unit} passes"
         if verdict != PASS:
             last = tolerance.review
             reviewed = "all else" if last is None else f"{side} {_text(last)}{unit}"
@@ -143,6 +143,12 @@ def _after(unit: str) -> str:
     return f" {unit}" if unit else ""
 
 
-def _text(value: float) -> str:
-    """Enough digits not to round a value onto its limit."""
-    return f"{value:.4g}"
+def _text(value: float, *limits: float | None) -> str:
+    """Four digits, or as many as it takes not to round a value onto a limit that it is beyond."""
+    digits = 4
+    while digits < 17 and any(
+        limit is not None and value != limit and float(f"{value:.{digits}g}") == limit
+        for limit in limits
+    ):
+        digits += 1
+    return f"{value:.{digits}g}"

@@ -1,4 +1,4 @@
-"""What a transform that does not fit may have been meant as: its inverse, another order, frame or unit."""
+"""What a transform or landmarks that do not fit may have been meant as: an inverse, another order, frame or unit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..space import Composite, DisplacementField, Grid, Transform, Volume
+from ..space import Composite, DisplacementField, Grid, Landmarks, Transform, Volume
 from ..space.sampling import sample_world
 
 #: Points of the lung that are looked at, and voxels that are compared, mm.
 POINTS, LATTICE_MM = 30_000, 3.0
 #: A reading is worth telling if the scans are then so alike, and so much more than they are as given.
 ALIKE, GAIN = 0.6, 0.15
+#: A reading of landmarks is worth telling if their error is then less than this share.
+LANDMARKS_SHARE = 0.5
 #: Steps of the fixed point that inverts at the points.
 _STEPS = 30
 
@@ -75,6 +77,32 @@ def better_reading(
     if best < max(ALIKE, given + GAIN):
         return None
     return Reading(name, best, given)
+
+
+def better_landmarks(
+    transform: Transform, landmarks: tuple[Landmarks, Landmarks], error_mm: float
+) -> str | None:
+    """As what landmarks would fit far better, in words; None if that is nothing known.
+
+    Args:
+        transform: fixed to moving points, LPS mm.
+        landmarks: (fixed, moving), as they were read.
+        error_mm: their mean error so.
+    """
+    fixed, moving = (points.points for points in landmarks)
+    turn = np.array([-1.0, -1.0, 1.0])
+    read = {
+        "points in RAS": (fixed * turn, moving * turn),
+        "those of the two scans swapped": (moving, fixed),
+    }
+    found = {
+        name: float(np.linalg.norm(transform.apply(start) - end, axis=1).mean())
+        for name, (start, end) in read.items()
+    }
+    best = min(found, key=lambda name: found[name])
+    if found[best] > LANDMARKS_SHARE * error_mm:
+        return None
+    return f"taken as {best}, it would be {found[best]:.2g} mm"
 
 
 def _readings(transform: Transform, points: Tensor, grid: Grid) -> Iterator[tuple[str, Tensor]]:

@@ -76,7 +76,8 @@ def load_tolerances(path: str | Path | None = None) -> dict[str, Tolerance]:
     try:
         found = yaml_content(where.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(where, expected="a YAML file of tolerances", found=str(error)) from None
+        said = " ".join(str(error).split())
+        raise InputError(where, expected="a YAML file of tolerances", found=said) from None
     names = set(found) if isinstance(found, dict) else set()
     if names != set(NAMES):
         odd = ", ".join(sorted(map(str, names ^ set(NAMES)))) or "no checks"
@@ -100,13 +101,20 @@ def load_tolerances(path: str | Path | None = None) -> dict[str, Tolerance]:
 
 
 def _check_meaning(where: Path, given: dict[str, Tolerance], own: dict[str, Tolerance]) -> None:
-    """Limits may be set; which side of one is good, and what has to be known, may not."""
+    """Limits may be set; which side of one is good, in which unit, and what has to be known, may not."""
     for name, tolerance in given.items():
         if tolerance.at_least != own[name].at_least:
             raise InputError(
                 where,
                 expected=f"{name}.at_least: {str(own[name].at_least).lower()}",
                 found=str(tolerance.at_least).lower(),
+            )
+        if tolerance.unit != own[name].unit:
+            raise InputError(
+                where,
+                expected=f"{name}.unit: {own[name].unit!r}",
+                found=repr(tolerance.unit),
+                do="limits are in the units of the figures",
             )
         if own[name].required and not tolerance.required:
             raise InputError(

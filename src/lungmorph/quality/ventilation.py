@@ -17,6 +17,8 @@ from torch import Tensor
 
 from ..space import Volume
 
+#: Share of a part of the lung that the moving scan has to show for its air and mass to be compared.
+LEAST_SHOWN = 0.5
 #: Share of air below which a voxel is a vessel or a consolidation, and its change of air says nothing.
 LEAST_AIR = 0.1
 
@@ -28,9 +30,11 @@ class RegionVentilation:
     Attributes:
         fixed_ml, moving_ml: volume on both sides.
         volume_change_percent: of the moving against the fixed side.
-        air_change_percent: of the air in it; None where there is hardly any.
-        mass_change_percent: of the tissue in it; far from 0 means blood, contrast, collapse, or an error.
+        air_change_percent: of the air in it, as far as the moving scan shows it; None where there is hardly any, or less than half
+            is shown.
+        mass_change_percent: of the tissue in it, likewise; far from 0 means blood, contrast, collapse, or an error.
         sd: of det J over the region.
+        shown_percent: how much of it the moving scan shows.
     """
 
     fixed_ml: float
@@ -39,6 +43,7 @@ class RegionVentilation:
     air_change_percent: float | None
     mass_change_percent: float | None
     sd: float
+    shown_percent: float
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -49,15 +54,17 @@ def air_change(fixed: Tensor, warped: Tensor, jacobian: Volume, lungs: Tensor) -
     """Change of the air of a place as a share of its volume on the fixed side, mL of air per mL.
 
     Args:
-        fixed, warped: HU (D, H, W) on the grid of the Jacobian: the fixed scan and the moving one warped onto it.
+        fixed, warped: HU (D, H, W) on the grid of the Jacobian: the fixed scan and the moving one warped onto it, NaN where
+            the moving one shows nothing.
         jacobian: det J on that grid.
         lungs: bool (D, H, W).
 
     Returns:
-        Warped air x det J - fixed air; 0 outside the lung, and where there is hardly air on either side (vessels).
+        Warped air x det J - fixed air; 0 outside the lung, where there is hardly air on either side (vessels), and where nothing
+        is known of the moving side.
     """
     before, after = air_share(fixed), air_share(warped)
-    known = lungs & ((before > LEAST_AIR) | (after > LEAST_AIR))
+    known = lungs & warped.isfinite() & ((before > LEAST_AIR) | (after > LEAST_AIR))
     return Volume(torch.where(known, after * jacobian.data - before, 0.0), jacobian.grid)
 
 
@@ -75,7 +82,7 @@ def regional(
     """A row for every region, and "all" for them together.
 
     Args:
-        fixed, warped: HU (D, H, W) on the grid of the Jacobian.
+        fixed, warped: as in :func:`air_change`.
         jacobian: det J on that grid.
         regions: masks (D, H, W) on that grid.
     """
@@ -95,11 +102,16 @@ def regional(
             air_change_percent=_change(air[0][part], air[1][part]),
             mass_change_percent=_change(mass[0][part], mass[1][part]),
             sd=float(det[part].std()),
+            shown_percent=100 * float(np.isfinite(after[part]).mean()),
         )
         for name, part in ((name, region[whole]) for name, region in rows.items())
     }
 
 
 def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> float | None:
-    total = float(before.sum())
-    return None if total < 0.01 * len(before) else 100 * (float(after.sum()) / total - 1)
+    """Percent; of what is known on both sides, if that is enough."""
+    shown = np.isfinite(after)
+    total = float(before[shown].sum())
+    if shown.mean() < LEAST_SHOWN or total < 0.01 * shown.sum():
+        return None
+    return 100 * (float(after[shown].sum()) / total - 1)

@@ -20,6 +20,7 @@ from .both_ways import both_ways
 from .coarse import predict
 from .displacement import Displacement, nothing, sampled
 from .finish import finish
+from .given_landmarks import check_landmarks
 from .memory import fit_to_memory
 from .on_device import on_device
 from .prealign import prealign
@@ -81,7 +82,8 @@ def register(
         called = names or (_name(fixed, "fixed image"), _name(moving, "moving image"))
         fixed, moving = side_by_side(_image, (fixed, moving))
         fixed_mask, moving_mask = _mask(fixed_mask, fixed), _mask(moving_mask, moving)
-        landmarks = _checked_landmarks(landmarks)
+        if landmarks is not None:
+            check_landmarks(landmarks, fixed.grid, moving.grid)
 
     with clock.step("prepare"):
         pair = prepare(fixed, moving, fixed_mask, moving_mask, called)
@@ -226,18 +228,6 @@ def _mask(mask: Volume | str | Path | None, like: Volume) -> Volume | None:
     if mask is None or isinstance(mask, Volume):
         return mask
     return read_mask(mask, like)
-
-
-def _checked_landmarks(
-    landmarks: tuple[Landmarks, Landmarks] | None,
-) -> tuple[Landmarks, Landmarks] | None:
-    if landmarks is not None and len(landmarks[0]) != len(landmarks[1]):
-        raise InputError(
-            "landmarks",
-            expected="as many fixed as moving points",
-            found=f"{len(landmarks[0])} and {len(landmarks[1])}",
-        )
-    return landmarks
 
 
 #: usual share of the time at the end of each step, for the progress bar

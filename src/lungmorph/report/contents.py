@@ -27,6 +27,7 @@ class Report:
         method: rows of the table of how it was made.
         cards: more key figures, (title, value, note).
         transform_files: how the files of the transform are called, in the order in which a point goes through them.
+        foreign_files: those of them that 3D Slicer does not understand.
     """
 
     title: str
@@ -42,3 +43,4 @@ class Report:
     method: Mapping[str, Any] = field(default_factory=dict)
     cards: Sequence[tuple[str, str, str]] = ()
     transform_files: Sequence[str] = ("transform.h5",)
+    foreign_files: Sequence[str] = ()

@@ -109,4 +109,6 @@ def _cell(found: Any, keys: tuple[str, ...]) -> dict[str, str]:
         number = math.nan
     if not math.isfinite(number):
         return {"value": "", "text": ""}
-    return {"value": repr(number), "text": f"{number:.3g}"}
+    # no power of ten for what is far off
+    text = f"{number:.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+    return {"value": repr(number), "text": text}

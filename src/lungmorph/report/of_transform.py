@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..quality import Assessment, Tolerance, assess
+from ..registration.given_landmarks import check_landmarks
 from ..registration.prepare import prepare
 from ..registration.witnesses import register_witnesses
 from ..space import Landmarks, Transform, Volume
@@ -24,6 +25,7 @@ def write_quality_of(
     *,
     names: tuple[str, str],
     transform_names: Sequence[str],
+    foreign_names: Sequence[str] = (),
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
     landmarks: tuple[Landmarks, Landmarks] | None = None,
@@ -43,6 +45,7 @@ def write_quality_of(
         transform: fixed to moving points, LPS mm.
         names: of the two scans, for people.
         transform_names: of the files of the transform, that through which a point goes first first.
+        foreign_names: of those of them, without folders, that 3D Slicer does not understand.
         fixed_mask, moving_mask: lungs; found if left out.
         landmarks: (fixed, moving), LPS mm.
         backward: moving to fixed, from a registration of the swapped pair; LungMorph's own if left out.
@@ -52,8 +55,10 @@ def write_quality_of(
         progress: called as progress(what, share done).
 
     Raises:
-        InputError: as :func:`lungmorph.registration.prepare.prepare` and :func:`lungmorph.quality.assess`.
+        InputError: as :func:`lungmorph.registration.given_landmarks.check_landmarks`, :func:`lungmorph.registration.prepare.prepare` and :func:`lungmorph.quality.assess`.
     """
+    if landmarks is not None:
+        check_landmarks(landmarks, fixed.grid, moving.grid)
     pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
     images = pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs
     # the error network knows LungMorph's way back and no other
@@ -87,6 +92,7 @@ def write_quality_of(
         landmarks=landmarks,
         method=made,
         transform_files=[Path(name).name for name in transform_names],
+        foreign_files=foreign_names,
     )
     write_report(report, folder / "report.html")
     return found

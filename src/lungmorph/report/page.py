@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..files import replacing
+from ..files.headers import READABLE
 from ..space import AIR_HU, Grid, Volume
 from . import rows
 from .contents import Report
@@ -30,6 +32,8 @@ WINDOWS = (
 MARGIN_MM = 20.0
 LEAST_RANGE_MM = 5.0
 ERROR_MM = (0.0, 10.0)
+#: Share of that from which its colour is as solid as it gets; below, it fades.
+SOLID_FROM = 0.25
 CHANGE = (1 / 3, 3.0)
 AIR_RANGE = (-1.0, 1.0)
 
@@ -78,6 +82,10 @@ def render(report: Report) -> str:
         regions=rows.region_rows(report),
         method=[(name, str(value)) for name, value in report.method.items()],
         transform_files=report.transform_files,
+        foreign_files=report.foreign_files,
+        displacement_images=any(name.lower().endswith(READABLE) for name in report.transform_files),
+        # the line is there to be copied: a name may hold spaces, and worse
+        transform_in_shell=shlex.quote(report.transform_files[0]),
         viewer_data=Markup(_json(data)),
     )
 
@@ -144,6 +152,7 @@ def _volumes(
     if predicted is not None:
         error = predicted.mm.resample(grid).data.numpy()
         overlay = _overlay("predicted error", "mm", ERROR_MM, "inferno", 1)
+        overlay["fades"] = SOLID_FROM
         maps.insert(0, (overlay, linear_bytes(error, *ERROR_MM)))
 
     def ct(volume: Volume) -> Bytes:

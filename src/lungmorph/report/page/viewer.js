@@ -56,8 +56,10 @@
     return [0, 1, 2].map((c) => stops[n][c] + (at - n) * (stops[n + 1][c] - stops[n][c]));
   }
   const FOLDED = [255, 230, 0];
-  const colours = {};
+  const colours = {}, veils = {};
   for (const overlay of data.overlays) {
+    // where there is nothing to tell the lung itself is seen, and not black on it
+    veils[overlay.name] = Array.from({ length: 256 }, (_, v) => (overlay.fades ? Math.min(1, v / 255 / overlay.fades) : 1));
     colours[overlay.name] = Array.from({ length: 256 }, (_, v) => (overlay.log && v === 0 ? FOLDED : colourOf(overlay, v)));
   }
   // a byte at the end of its range stands for all that lies beyond
@@ -69,12 +71,20 @@
   }
 
   function paint(plane) {
-    const { context, image, across, down, through, flip } = plane;
+    paintView(plane, plane.view, beside() ? "fixed" : state.base);
+    if (beside()) paintView(plane, plane.twin, "warped");
+    plane.slider.value = state.at[plane.through];
+    const what = beside() ? `${plane.name}, fixed` : plane.name;
+    plane.label.textContent = `${what}, ${"xyz"[plane.through]} = ${world(plane.through).toFixed(0)} mm`;
+    plane.frame.classList.toggle("active", planes[state.active] === plane);
+  }
+  function paintView(plane, { context, image, lines }, base) {
+    const { across, down, through, flip } = plane;
     const w = data.size[across], h = data.size[down];
     const { fixed, before, after, lungs } = volumes;
     const rims = state.outline ? RIMS.filter(([name]) => volumes[name]) : [];
     const one = stride[across], line = stride[down];
-    const overlay = volumes[state.overlay], tint = colours[state.overlay];
+    const overlay = volumes[state.overlay], tint = colours[state.overlay], veil = veils[state.overlay];
     const pixels = image.data, share = state.share;
     let to = 0;
     for (let row = 0; row < h; row++) {
@@ -82,7 +92,7 @@
       for (let column = 0; column < w; column++, index += stride[across], to += 4) {
         const f = table[fixed[index]], b = table[before[index]], a = table[after[index]];
         let red, green, blue;
-        switch (state.base) {
+        switch (base) {
           case "fixed": red = green = blue = f; break;
           case "moving": red = green = blue = b; break;
           case "warped": red = green = blue = a; break;
@@ -94,7 +104,7 @@
           default: red = green = blue = 128 + 0.5 * (a - f);
         }
         if (overlay && lungs[index] > 127) {
-          const c = tint[overlay[index]], o = state.opacity;
+          const c = tint[overlay[index]], o = state.opacity * veil[overlay[index]];
           red += o * (c[0] - red); green += o * (c[1] - green); blue += o * (c[2] - blue);
         }
         for (const [name, rim] of rims) {
@@ -108,15 +118,13 @@
       }
     }
     context.putImageData(image, 0, 0);
-    plane.slider.value = state.at[through];
-    plane.label.textContent = `${plane.name}, ${"xyz"[through]} = ${world(through).toFixed(0)} mm`;
-    const [vertical, horizontal] = plane.lines;
+    const [vertical, horizontal] = lines;
     vertical.style.left = `${(100 * (state.at[across] + 0.5)) / w}%`;
     const y = flip ? h - 1 - state.at[down] : state.at[down];
     horizontal.style.top = `${(100 * (y + 0.5)) / h}%`;
-    for (const line of plane.lines) line.hidden = !state.cross;
-    plane.frame.classList.toggle("active", planes[state.active] === plane);
+    for (const line of lines) line.hidden = !state.cross;
   }
+  const beside = () => state.base === "beside";
   const world = (axis) => data.origin[axis] + state.at[axis] * data.spacing;
 
   function tell() {
@@ -130,6 +138,16 @@
       for (const overlay of data.overlays) parts.push(`${overlay.title} ${sayOf(overlay, volumes[overlay.name][index])}`);
     } else parts.push("outside the lungs");
     document.getElementById("readout").textContent = parts.join("  ·  ");
+  }
+
+  // in words what the controls are set to: paper has none
+  function caption() {
+    const chosen = (id) => document.getElementById(id).selectedOptions[0].textContent;
+    const share = Math.round(100 * state.share);
+    const when = state.base !== "blend" ? "" : share === 100 ? ", after" : share === 0 ? ", before" : `, ${share} % after`;
+    document.getElementById("shown").textContent = `${chosen("base")}${when}; window: ${chosen("window")}`;
+    const outlined = document.getElementById("outlined");
+    if (outlined) outlined.hidden = !state.outline;
   }
 
   let waiting = false;
@@ -146,6 +164,8 @@
       document.getElementById("opacity").value = state.opacity;
       document.getElementById("share-field").hidden = state.base !== "blend";
       document.getElementById("opacity-field").hidden = state.overlay === "none";
+      caption();
+      viewer.querySelector(".twins").hidden = !beside();
       for (const bar of document.querySelectorAll(".bar")) bar.hidden = bar.dataset.overlay !== state.overlay;
     });
   }
@@ -156,21 +176,12 @@
 
   // ---- the three planes, on one scale
   viewer.style.setProperty("--widths", planes.map((plane) => `${data.size[plane.across]}fr`).join(" "));
-  planes.forEach((plane, number) => {
-    const frame = viewer.querySelector(`[data-plane=${plane.name}]`);
-    const canvas = frame.querySelector("canvas");
+  // a picture of a plane: what is drawn on, its crosshair, and what the pointer does there
+  function view(frame, plane, number) {
+    const canvas = frame.querySelector("canvas"), box = frame.querySelector(".picture");
     [canvas.width, canvas.height] = [data.size[plane.across], data.size[plane.down]];
-    plane.frame = frame;
-    plane.context = canvas.getContext("2d");
-    plane.image = plane.context.createImageData(canvas.width, canvas.height);
-    plane.image.data.fill(255);
-    plane.slider = frame.querySelector("input");
-    plane.slider.max = data.size[plane.through] - 1;
-    plane.label = frame.querySelector(".label");
-    plane.lines = [...frame.querySelectorAll(".line")];
-    plane.slider.addEventListener("input", () => go(plane.through, +plane.slider.value));
-    frame.addEventListener("focusin", () => { state.active = number; draw(); });
-    const box = frame.querySelector(".picture");
+    const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+    image.data.fill(255);
     function point(event) {
       const { left, top, width, height } = box.getBoundingClientRect();
       const x = ((event.clientX - left) / width) * canvas.width - 0.5;
@@ -186,10 +197,22 @@
       state.active = number;
       go(plane.through, state.at[plane.through] - Math.sign(event.deltaY));
     }, { passive: false });
+    return { context, image, lines: [...frame.querySelectorAll(".line")] };
+  }
+  planes.forEach((plane, number) => {
+    const frame = viewer.querySelector(`[data-plane=${plane.name}]`);
+    plane.frame = frame;
+    plane.view = view(frame, plane, number);
+    plane.twin = view(viewer.querySelector(`[data-twin=${plane.name}]`), plane, number);
+    plane.slider = frame.querySelector("input");
+    plane.slider.max = data.size[plane.through] - 1;
+    plane.label = frame.querySelector(".label");
+    plane.slider.addEventListener("input", () => go(plane.through, +plane.slider.value));
+    frame.addEventListener("focusin", () => { state.active = number; draw(); });
   });
 
   // ---- controls
-  const bases = ["blend", "fixed", "moving", "warped", "difference"];
+  const bases = ["blend", "fixed", "moving", "warped", "difference", "beside"];
   const overlays = ["none", ...data.overlays.map((o) => o.name)];
   const listen = (id, change) => document.getElementById(id).addEventListener("input", (event) => {
     change(event.target.value);
