@@ -56,10 +56,9 @@ def sample_cubic(image: Tensor, points: Tensor) -> Tensor:
     halves = [max(n - 1, 1) / 2 for n in reversed(image.shape[2:])]
     for axis, (bend, half) in enumerate(zip(bends, halves, strict=True)):
         # beyond the border there is nothing between two voxels
-        at = ((points[..., axis] + 1) * half).clamp_(0, 2 * half)
-        part = at.sub_(at.floor())
-        # t (1 - t) / 2 times the bend
-        value.addcmul_(bend, part.square().sub_(part), value=0.5)
+        part = (points[..., axis] + 1).mul_(half).clamp_(0, 2 * half).frac_()
+        # less t (1 - t) / 2 times the bend
+        value.addcmul_(bend, part.addcmul_(part, part, value=-1), value=-0.5)
     return value[:, None]
 
 

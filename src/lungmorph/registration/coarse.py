@@ -9,7 +9,7 @@ from ..networks import preprocess
 from ..networks.build import RegistrationNetwork
 from ..networks.config import ModelConfig
 from ..space import Affine, Grid, Volume
-from ..space.sampling import sample_world, world_points
+from ..space.sampling import sample_carried
 
 
 def predict(
@@ -43,8 +43,7 @@ def predict(
     grid = Grid.covering(low, high, step)
     seen_fixed = fixed.reduce(step).resample(grid).data
     coarse = moving.reduce(step)
-    points = affine.map_points(world_points(grid, device=seen_fixed.device))
-    seen_moving = sample_world(coarse.data[None], coarse.grid, points)[0]
+    seen_moving = sample_carried(coarse.data[None], coarse.grid, grid, affine.matrix)[0]
     pair = [preprocess(hu[None, None], config).to(device) for hu in (seen_fixed, seen_moving)]
     with torch.inference_mode():
         voxels = network.to(device)(*pair, levels=levels)[-1][0].float()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..ops import dilated, eroded
 from ..space import Affine, Grid, Volume
-from ..space.sampling import sample_world, world_points
+from ..space.sampling import sample_carried
 from .displacement import Displacement
 from .prepare import Prepared
 
@@ -41,10 +41,11 @@ def lung_in_either(
     """
     lungs = lung_share(pair.fixed_lungs, grid) if lungs is None else lungs
     coarse = grid.with_spacing(LATTICE_MM)
-    points = affine.map_points(world_points(coarse)) + displacement(coarse).movedim(0, -1)
     other = Volume(pair.moving_lungs.data.float(), pair.moving_lungs.grid).reduce(LATTICE_MM)
-    carried = sample_world(other.data[None], other.grid, points, fill=0.0)[0] > 0.5
-    core = eroded(carried & (lung_share(pair.fixed_lungs, coarse) < 0.5), RIM)
+    carried = sample_carried(
+        other.data[None], other.grid, coarse, affine.matrix, displacement(coarse), fill=0.0
+    )[0]
+    core = eroded((carried > 0.5) & (lung_share(pair.fixed_lungs, coarse) < 0.5), RIM)
     if not bool(core.any()):
         return lungs
     airless = Volume(dilated(core, RIM).float(), coarse)

@@ -31,7 +31,7 @@ from ..ops.local import box_mean, normalize_locally
 from ..ops.spline import expand, gather
 from ..ops.warp import length
 from ..space import Affine, Grid
-from ..space.sampling import sample_world, world_points
+from ..space.sampling import sample_carried
 from ..threads import one_thread, side_by_side
 from .bending import DIAGONAL, BendingForce, bending
 from .blocks import FLAT_HU, Block, blocks_of, normalized
@@ -247,9 +247,10 @@ class _Problem:
         )
         basis = [weights[part] for weights, part in zip(self.basis, wide, strict=True)]
         displacement = expand(self.field.coefficients, (basis[0], basis[1], basis[2]))
-        points = self.affine.map_points(world_points(around)).add_(displacement.movedim(0, -1))
         how = "cubic" if self.scale.cubic else "linear"
-        warped = sample_world(self.values, self.moving, points, how)
+        warped = sample_carried(
+            self.values, self.moving, around, self.affine.matrix, displacement, how
+        )
         warped = normalize_locally(warped[None], self.radius, FLAT_HU)[0, 0]
         return (self.fixed[wide] + warped) / 2, (z, y, x), self.fixed[block] - warped[z, y, x]
 

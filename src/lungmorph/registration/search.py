@@ -9,6 +9,7 @@ al. 2014). The result is only a start: what is finer than the lattice is left to
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,7 +18,7 @@ from ..losses.mind import mind_ssc
 from ..networks.correlation import shifts
 from ..ops.local import box_mean
 from ..space import Affine, Grid
-from ..space.sampling import sample_world, world_points
+from ..space.sampling import sample_carried
 from ..threads import side_by_side
 from .compared import lung_in_either
 from .displacement import Displacement
@@ -61,19 +62,18 @@ def search(
     x, y, z = (2 * n for n in blocks.size)
     grid = Grid((x, y, z), (fine,) * 3, tuple(blocks.to_world([-0.25] * 3)))
     coarse = pair.moving.reduce(fine)
-    points = affine.map_points(world_points(grid)) + start(grid).movedim(0, -1)
     seen = (
         pair.fixed.reduce(fine).resample(grid).data,
-        sample_world(coarse.data[None], coarse.grid, points)[0],
+        sample_carried(coarse.data[None], coarse.grid, grid, affine.matrix, start(grid))[0],
     )
     a, b = (_described(hu) for hu in seen)
     either = lung_in_either(pair, affine, start, grid)
     lungs = F.max_pool3d((either > 0.5).float()[None, None], 2)[0, 0] > 0
     shift = _agreed(_costs(a, b, lungs, radius), lungs, radius) * (2 * fine)
     # a shift d acts before what was there: T(x) = affine(x + d) + start(x + d)
-    moved = world_points(blocks) + shift.movedim(0, -1)
+    before = sample_carried(start(blocks), blocks, blocks, np.eye(4), shift)
     turned = shift.new_tensor(affine.linear) @ shift.reshape(3, -1)
-    return turned.reshape(shift.shape) + sample_world(start(blocks), blocks, moved), blocks
+    return turned.reshape(shift.shape) + before, blocks
 
 
 def _described(hu: Tensor) -> Tensor:

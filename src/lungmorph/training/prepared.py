@@ -27,7 +27,7 @@ from ..errors import InputError
 from ..files import replacing
 from ..space import Affine, Grid
 from ..space.grid import Float
-from ..space.sampling import sample_world, world_points
+from ..space.sampling import sample_carried
 
 log = logging.getLogger(__name__)
 
@@ -171,13 +171,13 @@ def _made(pair: CasePair, scans: _Scans) -> dict[str, Tensor]:
     affine = scans.affine(pair.fixed, pair.moving)
     low, high = Grid.covering(*lung_bounds(fixed.lungs), 2.0, margin=MARGIN_MM).bounds()
     grid = Grid.covering(low, high, spacing_mm)
-    points = affine.map_points(world_points(grid))
-    moving_lungs = sample_world(
-        moving.lungs.data.float()[None], moving.lungs.grid, points, "nearest", 0.0
+    lungs, ct = moving.lungs, moving.image
+    moving_lungs = sample_carried(
+        lungs.data.float()[None], lungs.grid, grid, affine.matrix, None, "nearest", 0.0
     )
     made = {
         "fixed": _stored(fixed.image.resample(grid).data),
-        "moving": _stored(sample_world(moving.image.data[None], moving.image.grid, points)[0]),
+        "moving": _stored(sample_carried(ct.data[None], ct.grid, grid, affine.matrix)[0]),
         "fixed_mask": fixed.lungs.resample(grid).data.to(torch.uint8)[None, None],
         "moving_mask": (moving_lungs > 0.5).to(torch.uint8)[None],
     }
