@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from tests.training.made import write_table
 
 from lungmorph.cli import main
+from lungmorph.cli.train import _stop_on_signal
 from lungmorph.networks import load_model
 
 #: A network of one level and a lattice that a step on it takes no time.
@@ -210,3 +211,13 @@ def test_ctrl_c_keeps_what_was_learned(tiny: Path, tmp_path: Path) -> None:
     steps = torch.load(out / "checkpoint.pt", weights_only=True)["progress"]["step"]
     assert steps >= 3
     assert steps == (out / "train.csv").read_text().count("\n") - 1
+
+
+def test_signal_is_not_forgotten_where_python_swallows_what_it_raises() -> None:
+    """As in the moment in which a worker is forked."""
+    for number, raised in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):
+        with _stop_on_signal() as told:
+            with pytest.raises(raised):
+                signal.raise_signal(number)
+            assert told.asked()
+            assert told.number == number

@@ -199,11 +199,12 @@ class _Told:
         return self.number != 0
 
     def hear(self, number: int, frame: FrameType | None) -> None:
-        if self.number or not self._in_the_loop:
+        again, self.number = self.number != 0, number
+        if again or not self._in_the_loop:
+            # Python swallows what is raised while a worker is forked; the loop then asks
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             raise SystemExit(128 + number)
-        self.number = number
         print("ending after this step; once more to end at once", file=sys.stderr)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -40,9 +40,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConf
         _override(content, override)
     _anchor(content, Path.cwd())  # paths in the file are anchored already
     try:
-        return TrainingConfig.model_validate(content)
+        config = TrainingConfig.model_validate(content)
     except ValidationError as error:
         raise _told(path, error, content) from error
+    for key, said in _no_numbers(content, config.model_dump()):
+        raise InputError(f"{path}: {key}", expected="a number", found=said)
+    return config
 
 
 def save_config(config: TrainingConfig, path: Path) -> None:
@@ -185,6 +188,19 @@ def _place(items: list[Any], part: str, way: str) -> int:
 
 
 # ---------------------------------------------------------------- errors for people
+
+
+def _no_numbers(content: Any, taken: Any, way: str = "") -> Iterator[tuple[str, str]]:
+    """Keys where true or false was taken as 1 or 0, and what was said; YAML reads yes, no, on and off so."""
+    if isinstance(content, bool) and not isinstance(taken, bool):
+        yield way, str(content).lower()
+    keys: Any = ()
+    if isinstance(content, dict):
+        keys = content
+    elif isinstance(content, list):
+        keys = range(len(content))
+    for key in keys:
+        yield from _no_numbers(content[key], taken[key], f"{way}.{key}" if way else str(key))
 
 
 def _told(path: Path, error: ValidationError, content: dict[str, Any]) -> InputError:
