@@ -106,6 +106,7 @@ def test_run_that_is_not_finite_says_what_to_try(
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("error: the ")
     assert "lower learning_rate" in last
+    assert "32-true" not in last  # which it is
     # what was kept is whole: the same folder goes on
     assert call(tiny, "-o", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["finished"]
