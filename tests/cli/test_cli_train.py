@@ -123,6 +123,10 @@ def test_run_that_is_not_finite_says_what_to_try(
         (["init=no-such-weights"], "no-such-weights"),
         (["device.accelerator=cuda"], "device"),
         (["batch"], "KEY=VALUE"),
+        (
+            ["data.sources.0.validation.pairs=0", "stages.0.watch=error", "stages.0.target=2"],
+            "target of stage only, which watches the error: expected validation pairs",
+        ),
     ],
 )
 def test_config_that_cannot_be(
@@ -222,3 +226,14 @@ def test_signal_is_not_forgotten_where_python_swallows_what_it_raises() -> None:
                 signal.raise_signal(number)
             assert told.asked()
             assert told.number == number
+
+
+def test_weights_that_are_given_away_tell_nothing_of_the_machine(
+    tiny: Path, table: Path, tmp_path: Path
+) -> None:
+    sources = f"data.sources=[{{kind: cases, path: {table}, split: {{train: [p1]}}}}]"
+    call(tiny, sources, f"data.cache={tmp_path / 'kept'}", "stages.0.max_steps=1", "-o", tmp_path / "run")  # fmt: skip
+    card = load_model(tmp_path / "run" / "weights.safetensors")[2]
+    assert card["config"]["data"]["sources"][0]["path"] == table.name
+    assert str(tmp_path) not in json.dumps(card)
+    assert str(table.parent) not in json.dumps(card)

@@ -110,6 +110,7 @@ def plan(config: TrainingConfig, folder: Path) -> Planned:
         judged.append(JudgedPairs(_title(dataset.title, dataset, judged), pairs))
     planned = Planned(tuple(train), tuple(validation), tuple(judged))
     _check_losses(config, planned)
+    _check_targets(config, planned)
     return planned
 
 
@@ -142,6 +143,21 @@ def _check_losses(config: TrainingConfig, planned: Planned) -> None:
                     found="none in data.sources",
                     do=f"add such a source, or set {part} to 0",
                 )
+
+
+def _check_targets(config: TrainingConfig, planned: Planned) -> None:
+    """A target in mm is not for the loss of training pairs, which is what is looked at without validation."""
+    invented = (s.validation.pairs for s in config.data.sources if isinstance(s, Simulated))
+    if planned.validation or any(invented):
+        return
+    for stage in config.stages:
+        if stage.watch == "error" and stage.target is not None:
+            raise InputError(
+                f"target of stage {stage.name}, which watches the error",
+                expected="validation pairs",
+                found="none",
+                do="add some, or leave out target",
+            )
 
 
 def make_data(

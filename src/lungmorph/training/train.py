@@ -70,7 +70,7 @@ def train(
         data = make_data(config, planned, fabric, told)
         if fabric.is_global_zero:
             save_patients(folder, planned)
-        card = {"config": config.model_dump(mode="json")}
+        card = {"config": _without_folders(config.model_dump())}
         result = run(
             config,
             data.source,
@@ -91,3 +91,14 @@ def train(
         return Trained(result, means, fabric.is_global_zero)
     finally:
         left(fabric)
+
+
+def _without_folders(value: Any) -> Any:
+    """A config for the card of weights, JSON-ready: files by their names, for weights are given away."""
+    if isinstance(value, dict):
+        return {key: _without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(inner) for inner in value]
+    if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute()):
+        return Path(value).name
+    return value
