@@ -18,6 +18,8 @@ from tests.training.made import write_table
 from lungmorph.cli import main
 from lungmorph.cli.train import _stop_on_signal
 from lungmorph.networks import load_model
+from lungmorph.space import Affine
+from lungmorph.training import load_config, train
 
 #: A network of one level and a lattice that a step on it takes no time.
 TINY = """
@@ -166,8 +168,6 @@ def test_data_that_cannot_be(
 def test_case_without_a_partner_and_lungs_too_small(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lungmorph.space import Affine
-
     monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
     own = write_table(tmp_path / "own", patients=2)
     source = f"data.sources=[{{kind: cases, path: {own}, split: {{validation: [p1]}}}}]"
@@ -229,11 +229,32 @@ def test_signal_is_not_forgotten_where_python_swallows_what_it_raises() -> None:
 
 
 def test_weights_that_are_given_away_tell_nothing_of_the_machine(
-    tiny: Path, table: Path, tmp_path: Path
+    tiny: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
     sources = f"data.sources=[{{kind: cases, path: {table}, split: {{train: [p1]}}}}]"
     call(tiny, sources, f"data.cache={tmp_path / 'kept'}", "stages.0.max_steps=1", "-o", tmp_path / "run")  # fmt: skip
     card = load_model(tmp_path / "run" / "weights.safetensors")[2]
     assert card["config"]["data"]["sources"][0]["path"] == table.name
     assert str(tmp_path) not in json.dumps(card)
     assert str(table.parent) not in json.dumps(card)
+
+
+def test_judging_can_be_stopped_and_is_made_up_for(
+    tiny: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
+    sources = f"data.sources=[{{kind: cases, path: {table}, split: {{test: [p1, p2]}}}}]"
+    config = load_config(tiny, [sources, "stages.0.max_steps=1"])
+    seen: list[str] = []
+    stopped = train(
+        config,
+        tmp_path,
+        progress=lambda what, _: seen.append(what),
+        stop=lambda: any(what.startswith("judge") for what in seen),
+    )
+    assert stopped.result.finished
+    assert sum(what.startswith("judge") for what in seen) == 1
+    assert stopped.judged == []
+    assert not (tmp_path / "judged.json").exists()
+    assert train(config, tmp_path).judged[0]["pairs"] == 2

@@ -25,7 +25,8 @@ class Trained:
     Attributes:
         result: of the run.
         judged: means by dataset (see :func:`lungmorph.training.judge.summary`); empty where there is
-            none, where the run has not finished, and in all processes but the first.
+            none, where the run has not finished or was stopped while it was judged, and in all processes but
+            the first.
         first: whether this is the first process, the one that talks.
     """
 
@@ -85,8 +86,9 @@ def train(
         )
         means: list[dict[str, Any]] = []
         if result.finished and data.judged and fabric.is_global_zero:
-            rows = judge(result.network, data.judged, config.loss.lncc_radius, told)
-            save_judgement(rows, folder)
+            rows = judge(result.network, data.judged, config.loss.lncc_radius, told, stop)
+            if rows:
+                save_judgement(rows, folder)
             means = summary(rows)
         return Trained(result, means, fabric.is_global_zero)
     finally:
