@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 import torch
 from safetensors.torch import load_file
 from tests.training.made import write_table
@@ -258,3 +259,20 @@ def test_judging_can_be_stopped_and_is_made_up_for(
     assert stopped.judged == []
     assert not (tmp_path / "judged.json").exists()
     assert train(config, tmp_path).judged[0]["pairs"] == 2
+
+
+def test_what_of_a_case_cannot_be_used_is_told(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
+    own = write_table(tmp_path / "own", patients=1)
+    mask = next(own.glob("*fixed_mask*"))
+    moved = sitk.ReadImage(str(mask))
+    moved.SetOrigin((500.0, 500.0, 500.0))
+    sitk.WriteImage(moved, str(mask))
+    source = f"data.sources=[{{kind: cases, path: {own}}}]"
+    assert call(tiny, source, "--check", "--json") == 0
+    [line] = json.loads(capsys.readouterr().out)["problems"]
+    assert mask.name in line
+    assert call(tiny, source, "stages.0.max_steps=1", "-o", tmp_path / "run") == 0
+    assert json.loads((tmp_path / "run" / "patients.json").read_text())["problems"] == [line]

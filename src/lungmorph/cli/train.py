@@ -118,6 +118,7 @@ def _check(settings: Any, folder: Path, as_json: bool, new: bool) -> None:
         "simulated": bool(simulated),
         "simulated_validation_pairs": sum(source.validation.pairs for source in simulated),
         "judged_pairs": {group.name: len(group.pairs) for group in planned.judged},
+        "problems": list(planned.problems),
     }
     if as_json:
         print_json(facts)
@@ -134,6 +135,8 @@ def _check(settings: Any, folder: Path, as_json: bool, new: bool) -> None:
         console.print(f"simulated: pairs without end to train on, {count} to validate on")
     for name, count in facts["judged_pairs"].items():
         console.print(f"judged on {count} pairs: {escape(name)}")
+    for line in planned.problems:
+        console.print(f"[red]problem[/] {escape(line)}")
 
 
 def _tell(trained: Trained, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from .loop import run
 from .patients import check_patients, save_patients
 from .status import RunResult, Status
 from .warm_start import first_network
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def train(
         data = make_data(config, planned, fabric, told)
         if fabric.is_global_zero:
             save_patients(folder, planned)
+            for line in planned.problems:
+                log.warning("problem: %s", line)
         card = {"config": _without_folders(config.model_dump())}
         result = run(
             config,
