@@ -110,6 +110,10 @@ def test_stages_left_out_are_each_level_and_then_all(small: Path) -> None:
     [
         ("lernrate=1", "lernrate"),
         ("los.lncc=1", "did you mean 'loss'"),
+        ("learning_rate=1", "did you mean 'stages.N.learning_rate'"),
+        ("stages.1.lncc=1", "did you mean 'loss.lncc'"),
+        ("max_steps=1", "did you mean 'stages.N.max_steps'"),
+        ("data.sources=[{kind: simulated, path: x}]", "expected one of anatomies, augment,"),
         ("loss.lnc=1", "did you mean 'lncc'"),
         ("stages.0.max_step=1", "did you mean 'max_steps'"),
         ("model.levels.1.entri=[4]", "did you mean 'entry'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -211,7 +212,7 @@ def _told(path: Path, error: ValidationError, content: dict[str, Any]) -> InputE
     name = _readable(loc, content)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(loc[:-1])
-        near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+        near = _elsewhere(name) or difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
         return InputError(
             path,
             expected="known keys" if near else f"one of {', '.join(known)}",
@@ -269,6 +270,24 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
     for part in loc:
         kinds = [found for kind in kinds for found in _step(kind, part)]
     return sorted({name for kind in kinds for name in kind.model_fields})
+
+
+def _elsewhere(name: str) -> list[str]:
+    """Where a dotted key that is not known belongs, if there is one of its name; another kind's is in its place."""
+    ways = list(_ways(TrainingConfig))
+    if re.sub(r"\.\d+\b", ".N", name) in ways:
+        return []
+    last = name.rpartition(".")[2]
+    return sorted((way for way in ways if way.endswith(f".{last}")), key=len)[:1]
+
+
+def _ways(kind: type[BaseModel], way: str = "") -> Iterator[str]:
+    """All keys, dotted, N for a place in a list."""
+    for name, field in kind.model_fields.items():
+        yield way + name
+        listed = ".N." if get_origin(field.annotation) is tuple else "."
+        for inner in _models(field.annotation):
+            yield from _ways(inner, way + name + listed)
 
 
 def _step(kind: type[BaseModel], part: int | str) -> list[type[BaseModel]]:
