@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import remove_unfinished
 from ..networks import RegistrationNetwork, save_model
 from .average import update_average
 from .checkpoint import CHECKPOINT, Progress, State, check_folder, read_checkpoint
@@ -131,6 +132,8 @@ class _Trainer:
             self._restore()
         fabric.barrier()
         step = self.state.progress.step
+        if fabric.is_global_zero:
+            remove_unfinished(folder)
         self.record = Record(folder, config, step) if fabric.is_global_zero else None
 
     def run(self) -> RunResult:
