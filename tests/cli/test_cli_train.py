@@ -11,12 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 import torch
 from safetensors.torch import load_file
 from tests.training.made import write_table
 
 from lungmorph.cli import main
+from lungmorph.cli.train import _stop_on_signal
 from lungmorph.networks import load_model
+from lungmorph.space import Affine
+from lungmorph.training import load_config, train
 
 #: A network of one level and a lattice that a step on it takes no time.
 TINY = """
@@ -105,6 +109,7 @@ def test_run_that_is_not_finite_says_what_to_try(
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("error: the ")
     assert "lower learning_rate" in last
+    assert "32-true" not in last  # which it is
     # what was kept is whole: the same folder goes on
     assert call(tiny, "-o", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["finished"]
@@ -121,6 +126,10 @@ def test_run_that_is_not_finite_says_what_to_try(
         (["init=no-such-weights"], "no-such-weights"),
         (["device.accelerator=cuda"], "device"),
         (["batch"], "KEY=VALUE"),
+        (
+            ["data.sources.0.validation.pairs=0", "stages.0.watch=error", "stages.0.target=2"],
+            "target of stage only, which watches the error: expected validation pairs",
+        ),
     ],
 )
 def test_config_that_cannot_be(
@@ -160,8 +169,6 @@ def test_data_that_cannot_be(
 def test_case_without_a_partner_and_lungs_too_small(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lungmorph.space import Affine
-
     monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
     own = write_table(tmp_path / "own", patients=2)
     source = f"data.sources=[{{kind: cases, path: {own}, split: {{validation: [p1]}}}}]"
@@ -210,3 +217,62 @@ def test_ctrl_c_keeps_what_was_learned(tiny: Path, tmp_path: Path) -> None:
     steps = torch.load(out / "checkpoint.pt", weights_only=True)["progress"]["step"]
     assert steps >= 3
     assert steps == (out / "train.csv").read_text().count("\n") - 1
+
+
+def test_signal_is_not_forgotten_where_python_swallows_what_it_raises() -> None:
+    """As in the moment in which a worker is forked."""
+    for number, raised in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):
+        with _stop_on_signal() as told:
+            with pytest.raises(raised):
+                signal.raise_signal(number)
+            assert told.asked()
+            assert told.number == number
+
+
+def test_weights_that_are_given_away_tell_nothing_of_the_machine(
+    tiny: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
+    sources = f"data.sources=[{{kind: cases, path: {table}, split: {{train: [p1]}}}}]"
+    call(tiny, sources, f"data.cache={tmp_path / 'kept'}", "stages.0.max_steps=1", "-o", tmp_path / "run")  # fmt: skip
+    card = load_model(tmp_path / "run" / "weights.safetensors")[2]
+    assert card["config"]["data"]["sources"][0]["path"] == table.name
+    assert str(tmp_path) not in json.dumps(card)
+    assert str(table.parent) not in json.dumps(card)
+
+
+def test_judging_can_be_stopped_and_is_made_up_for(
+    tiny: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
+    sources = f"data.sources=[{{kind: cases, path: {table}, split: {{test: [p1, p2]}}}}]"
+    config = load_config(tiny, [sources, "stages.0.max_steps=1"])
+    seen: list[str] = []
+    stopped = train(
+        config,
+        tmp_path,
+        progress=lambda what, _: seen.append(what),
+        stop=lambda: any(what.startswith("judge") for what in seen),
+    )
+    assert stopped.result.finished
+    assert sum(what.startswith("judge") for what in seen) == 1
+    assert stopped.judged == []
+    assert not (tmp_path / "judged.json").exists()
+    assert train(config, tmp_path).judged[0]["pairs"] == 2
+
+
+def test_what_of_a_case_cannot_be_used_is_told(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
+    own = write_table(tmp_path / "own", patients=1)
+    mask = next(own.glob("*fixed_mask*"))
+    moved = sitk.ReadImage(str(mask))
+    moved.SetOrigin((500.0, 500.0, 500.0))
+    sitk.WriteImage(moved, str(mask))
+    source = f"data.sources=[{{kind: cases, path: {own}}}]"
+    assert call(tiny, source, "--check", "--json") == 0
+    [line] = json.loads(capsys.readouterr().out)["problems"]
+    assert mask.name in line
+    assert call(tiny, source, "stages.0.max_steps=1", "-o", tmp_path / "run") == 0
+    assert json.loads((tmp_path / "run" / "patients.json").read_text())["problems"] == [line]

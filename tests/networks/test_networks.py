@@ -14,7 +14,7 @@ from lungmorph.networks import (
     preprocess,
     two_level,
 )
-from lungmorph.networks.blocks import FieldUpsampling, doubled
+from lungmorph.networks.blocks import Convolution, FieldUpsampling, doubled
 from lungmorph.networks.config import config_from_json
 from lungmorph.ops import jacobian_determinant, warp
 
@@ -214,3 +214,18 @@ def test_level_that_cannot_be_is_refused(wrong):
 def test_window_upside_down_is_refused():
     with pytest.raises(ValidationError, match="window_hu"):
         two_level().__class__(levels=two_level().levels, window_hu=(200, -1000))
+
+
+def test_weights_learn_from_thin_maps_in_bfloat16_as_in_float32():
+    """torch fills that gradient with whatever lies in memory, be it finite or not."""
+    convolution = Convolution(64, 64)
+    x = torch.randn(1, 64, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    found = []
+    for half in (False, True):
+        convolution.zero_grad()
+        del [torch.full((110592,), torch.nan) for _ in range(6)][:]
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            y = convolution(x)
+        y.float().square().mean().backward()
+        found.append(convolution.weight.grad.clone())
+    torch.testing.assert_close(found[1], found[0], rtol=0.02, atol=1e-5)

@@ -118,6 +118,15 @@ def test_config_that_cannot_be_read(saved):
         load_model(path)
 
 
+def test_folder_of_a_run_and_a_network_for_something_else_are_told(saved, tmp_path):
+    with pytest.raises(InputError, match=r"a folder; .* weights\.safetensors in it"):
+        load_model(tmp_path)
+    path, _ = saved
+    rewrite(path, lambda _, m: m.update(config='{"kind": "error"}'))
+    with pytest.raises(InputError, match=r"'error' .* expected tags: 'multilevel', 'voxelmorph'"):
+        load_model(path)
+
+
 def test_every_shipped_file_loads():
     for name in available():
         network, config, card = load_model(name)

@@ -72,3 +72,16 @@ def test_no_lung_is_one_clear_line() -> None:
     water[:, :8] = -1000.0
     with pytest.raises(InputError, match=r"^scan.nii: .*lung"):
         lung_mask(Volume(water, grid), "scan.nii")
+
+
+def test_oblique_scan_whose_lungs_are_open_to_what_lies_beyond(small_pair: SimulatedPair) -> None:
+    """As a scan that was resampled to another one's frame: the lattice ends well beyond it."""
+    scan, truth = small_pair.fixed, small_pair.fixed_lungs
+    across, deep, high = scan.grid.size
+    part = scan.grid.crop((0, 0, 0), (across, deep, high - 30))
+    size, frame = (120, 120, 110), np.asarray(OBLIQUE.direction)
+    origin = part.center - frame @ ((np.array(size) - 1) / 2 * 3.0)
+    seen = scan.crop_to(part).resample(
+        Grid(size, (3.0, 3.0, 3.0), tuple(origin), frame), fill=-1024.0
+    )
+    assert overlap(lung_mask(seen), truth.crop_to(part), part) > 0.93

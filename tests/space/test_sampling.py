@@ -60,7 +60,7 @@ def test_where_voxels_are_carried_it_reads_what_is_read_point_by_point(grid, how
     points = points + displacement.movedim(0, -1) if moves else points
     expected = sample_world(source.double(), grid, points, how, fill)
     found = sample_carried(source, grid, at, affine.matrix, displacement, how, fill)
-    off = (found - expected).abs() > 2e-3
+    off = (found - expected).abs() > 0.03
     # half-way between two voxels, and on the very border, it may go either way
     assert float(off.double().mean()) < (2e-4 if how == "nearest" or fill else 1e-9)
 

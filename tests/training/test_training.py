@@ -134,6 +134,13 @@ def test_weights_that_are_not_finite_are_not_kept(tmp_path):
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
+def test_what_a_kill_left_of_a_checkpoint_is_removed(tmp_path):
+    (tmp_path / ".0123456789ab.pt").write_bytes(b"half of one")
+    (tmp_path / ".keep.pt").write_bytes(b"somebody's own")
+    run(config((1,), 0), Blobs(), [], tmp_path)
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == [".keep.pt"]
+
+
 def test_no_time_left_stops_at_once_and_leaves_weights(tmp_path):
     result = run(config(), Blobs(), [], tmp_path, minutes=0)
     assert not result.finished

@@ -118,6 +118,7 @@ def _check(settings: Any, folder: Path, as_json: bool, new: bool) -> None:
         "simulated": bool(simulated),
         "simulated_validation_pairs": sum(source.validation.pairs for source in simulated),
         "judged_pairs": {group.name: len(group.pairs) for group in planned.judged},
+        "problems": list(planned.problems),
     }
     if as_json:
         print_json(facts)
@@ -134,6 +135,8 @@ def _check(settings: Any, folder: Path, as_json: bool, new: bool) -> None:
         console.print(f"simulated: pairs without end to train on, {count} to validate on")
     for name, count in facts["judged_pairs"].items():
         console.print(f"judged on {count} pairs: {escape(name)}")
+    for line in planned.problems:
+        console.print(f"[red]problem[/] {escape(line)}")
 
 
 def _tell(trained: Trained, as_json: bool) -> None:
@@ -199,11 +202,12 @@ class _Told:
         return self.number != 0
 
     def hear(self, number: int, frame: FrameType | None) -> None:
-        if self.number or not self._in_the_loop:
+        again, self.number = self.number != 0, number
+        if again or not self._in_the_loop:
+            # Python swallows what is raised while a worker is forked; the loop then asks
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             raise SystemExit(128 + number)
-        self.number = number
         print("ending after this step; once more to end at once", file=sys.stderr)
 
 

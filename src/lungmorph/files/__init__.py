@@ -18,7 +18,7 @@ from .landmarks import (
     write_landmarks,
 )
 from .output import output_folder
-from .replace import replacing
+from .replace import remove_unfinished, replacing
 from .transforms import is_of_itk, read_transform, to_itk, write_transform
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ __all__ = [
     "read_mask",
     "read_phase",
     "read_transform",
+    "remove_unfinished",
     "replacing",
     "to_itk",
     "write_image",

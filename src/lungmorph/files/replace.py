@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise of_the_system(error, target, expected="a file that can be written") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a kill has left of files that :func:`replacing` was writing in a folder; nobody may be writing now."""
+    for path in folder.iterdir():
+        if re.fullmatch(r"\.[0-9a-f]{12}(\.[\w.]+)?", path.name):
+            path.unlink(missing_ok=True)
 
 
 def _check_room(written: Path) -> None:

@@ -30,6 +30,10 @@ class Convolution(nn.Conv3d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, D, H, W) -> (B, outputs, D, H, W)."""
         batch, channels, depth, height, _ = x.shape
+        if depth == 2 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # in bfloat16 torch leaves the gradient of the weights undefined for maps so thin
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float())
         small = channels * depth * height <= _FAST_FROM
         if x.device.type != "cpu" or batch > 1 or depth < 4 or not small:
             return super().forward(x)

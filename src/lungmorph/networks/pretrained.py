@@ -114,7 +114,9 @@ def load_weights(
         config = parse(metadata["config"])
         card = json.loads(metadata["card"])
     except (ValidationError, json.JSONDecodeError) as error:
-        found = f"a config or card that cannot be read ({str(error).splitlines()[0]})"
+        # of pydantic, the first line names only the types of the program
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        found = f"a config or card that cannot be read ({why})"
         raise InputError(path, expected=expected, found=found) from error
     model = make(config)
     _check_fit(path, model.state_dict(), tensors)
@@ -131,7 +133,10 @@ def _find(path_or_name: str | os.PathLike[str]) -> Path:
         return shipped
     names = ", ".join(available()) or "none"
     raise InputError(
-        path_or_name, expected=f"a weights file or one of: {names}", found="no such file"
+        path_or_name,
+        expected=f"a weights file or one of: {names}",
+        found="a folder" if path.is_dir() else "no such file",
+        do="of a training run, name the weights.safetensors in it" if path.is_dir() else "",
     )
 
 

@@ -86,7 +86,9 @@ def _lung_parts(hu: Array, air: Bool, seen: Bool) -> Bool:
     if count == 0:
         return np.zeros_like(air)
     enclosed = _enclosure(hu, seen)
-    regions = _regions(hu, labels, enclosed)
+    # an oblique scan ends within the lattice
+    edge = ~ndimage.binary_erosion(seen)
+    regions = _regions(hu, labels, enclosed, edge)
     leaky = [r.label for r in regions if r.walls < 3.5 and r.at_border]
     chosen = np.isin(labels, [r.label for r in regions if r.is_lung and r.label not in leaky])
     if leaky:
@@ -94,9 +96,9 @@ def _lung_parts(hu: Array, air: Bool, seen: Bool) -> Bool:
         # beside a whole lung, what is left of such a region must be as well enclosed
         joined = np.isin(labels, leaky)
         least = 3.0 if chosen.any() else 0.0
-        air = air & ~_outside_gas(hu, joined)
+        air = air & ~_outside_gas(hu, joined, edge)
         parts, _ = ndimage.label(opened(air) & joined)
-        found = [r for r in _regions(hu, parts, enclosed) if r.is_lung and r.walls >= least]
+        found = [r for r in _regions(hu, parts, enclosed, edge) if r.is_lung and r.walls >= least]
         chosen |= np.isin(parts, [r.label for r in found])
         labels = np.where(joined, parts, labels)
     # give back what the opening took, but not across to other regions
@@ -121,8 +123,10 @@ class _Region:
         return ordinary or emphysema
 
 
-def _regions(hu: Array, labels: NDArray[np.int32], enclosed: NDArray[np.int8]) -> list[_Region]:
-    """The regions of at least ``SMALLEST_LUNG_ML``."""
+def _regions(
+    hu: Array, labels: NDArray[np.int32], enclosed: NDArray[np.int8], edge: Bool
+) -> list[_Region]:
+    """The regions of at least ``SMALLEST_LUNG_ML``; ``edge`` is where the scan ends."""
     out = []
     sizes = np.bincount(labels.ravel()) * LATTICE_MM**3 / 1e6
     boxes = ndimage.find_objects(labels)
@@ -131,26 +135,23 @@ def _regions(hu: Array, labels: NDArray[np.int32], enclosed: NDArray[np.int8]) -
         part = labels[box] == label
         core = shrunk(part)
         values = hu[box][core] if core.sum() > 50 else hu[box][part]
-        at_border = any(s.start == 0 or s.stop == n for s, n in zip(box, hu.shape, strict=True))
         region = _Region(
             int(label),
             float(sizes[label]),
             float(np.median(values)),
             float(enclosed[box][part].mean()),
-            at_border,
+            bool(edge[box][part].any()),
         )
         log.debug("%s", region)
         out.append(region)
     return out
 
 
-def _outside_gas(hu: Array, region: Bool) -> Bool:
-    """What of a region is gas that reaches the border of the scan, and its fuzzy edge."""
+def _outside_gas(hu: Array, region: Bool, edge: Bool) -> Bool:
+    """What of a region is gas that reaches the edge of the scan, and its fuzzy rim."""
     gas = (ndimage.uniform_filter(hu, 3) < GAS_HU - 10) & region
     labels, _ = ndimage.label(gas)
-    border = np.ones(hu.shape, bool)
-    border[1:-1, 1:-1, 1:-1] = False
-    reaching = np.unique(labels[border & gas])
+    reaching = np.unique(labels[edge & gas])
     outside = np.isin(labels, reaching[reaching > 0])
     return grown(grown(outside))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -33,7 +34,7 @@ def opened(of: Cases | Judged) -> Dataset:
             raise _unpaired(case, of.path)
     if not cases:
         raise InputError(of.path, expected="cases", found="none that is not left out")
-    return Dataset(dataset.kind, dataset.title, dataset.root, cases)
+    return replace(dataset, cases=cases)
 
 
 def _unpaired(case: Case, where: Path) -> InputError:

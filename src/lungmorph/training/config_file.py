@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -40,9 +41,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConf
         _override(content, override)
     _anchor(content, Path.cwd())  # paths in the file are anchored already
     try:
-        return TrainingConfig.model_validate(content)
+        config = TrainingConfig.model_validate(content)
     except ValidationError as error:
         raise _told(path, error, content) from error
+    for key, said in _no_numbers(content, config.model_dump()):
+        raise InputError(f"{path}: {key}", expected="a number", found=said)
+    return config
 
 
 def save_config(config: TrainingConfig, path: Path) -> None:
@@ -187,6 +191,19 @@ def _place(items: list[Any], part: str, way: str) -> int:
 # ---------------------------------------------------------------- errors for people
 
 
+def _no_numbers(content: Any, taken: Any, way: str = "") -> Iterator[tuple[str, str]]:
+    """Keys where true or false was taken as 1 or 0, and what was said; YAML reads yes, no, on and off so."""
+    if isinstance(content, bool) and not isinstance(taken, bool):
+        yield way, str(content).lower()
+    keys: Any = ()
+    if isinstance(content, dict):
+        keys = content
+    elif isinstance(content, list):
+        keys = range(len(content))
+    for key in keys:
+        yield from _no_numbers(content[key], taken[key], f"{way}.{key}" if way else str(key))
+
+
 def _told(path: Path, error: ValidationError, content: dict[str, Any]) -> InputError:
     """The first error as one line; an unknown key is told first, as it explains what is missing."""
     problems = error.errors(include_url=False)
@@ -195,7 +212,7 @@ def _told(path: Path, error: ValidationError, content: dict[str, Any]) -> InputE
     name = _readable(loc, content)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(loc[:-1])
-        near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+        near = _elsewhere(name) or difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
         return InputError(
             path,
             expected="known keys" if near else f"one of {', '.join(known)}",
@@ -253,6 +270,24 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
     for part in loc:
         kinds = [found for kind in kinds for found in _step(kind, part)]
     return sorted({name for kind in kinds for name in kind.model_fields})
+
+
+def _elsewhere(name: str) -> list[str]:
+    """Where a dotted key that is not known belongs, if there is one of its name; another kind's is in its place."""
+    ways = list(_ways(TrainingConfig))
+    if re.sub(r"\.\d+\b", ".N", name) in ways:
+        return []
+    last = name.rpartition(".")[2]
+    return sorted((way for way in ways if way.endswith(f".{last}")), key=len)[:1]
+
+
+def _ways(kind: type[BaseModel], way: str = "") -> Iterator[str]:
+    """All keys, dotted, N for a place in a list."""
+    for name, field in kind.model_fields.items():
+        yield way + name
+        listed = ".N." if get_origin(field.annotation) is tuple else "."
+        for inner in _models(field.annotation):
+            yield from _ways(inner, way + name + listed)
 
 
 def _step(kind: type[BaseModel], part: int | str) -> list[type[BaseModel]]:

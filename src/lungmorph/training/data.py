@@ -57,11 +57,15 @@ class RunData:
 
 @dataclass(frozen=True)
 class Planned:
-    """The pairs of all datasets of a config, found and dealt out, not yet prepared."""
+    """The pairs of all datasets of a config, found and dealt out, not yet prepared.
+
+    ``problems`` are those of the datasets and their cases, one line each: what could not be used is left aside.
+    """
 
     train: tuple[tuple[CasePair, ...], ...]
     validation: tuple[CasePair, ...]
     judged: tuple[JudgedPairs, ...]
+    problems: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[CasePair]:
@@ -85,6 +89,7 @@ def plan(config: TrainingConfig, folder: Path) -> Planned:
     train: list[tuple[CasePair, ...]] = []
     validation: list[CasePair] = []
     judged: list[JudgedPairs] = []
+    problems: dict[str, None] = {}  # of a dataset that is named twice, once
     apart = Apart()
     for source in config.data.sources:
         if not isinstance(source, Cases):
@@ -92,6 +97,7 @@ def plan(config: TrainingConfig, folder: Path) -> Planned:
             apart.put_simulated(source)
             continue
         dataset = opened(source)
+        problems |= dict.fromkeys(_problems(dataset))
         learned = source.share > 0
         parts = split_cases(dataset, source.split, learned)
         apart.put_split(parts, learned)
@@ -105,12 +111,21 @@ def plan(config: TrainingConfig, folder: Path) -> Planned:
             )
     for entry in config.data.judge:
         dataset = opened(entry)
+        problems |= dict.fromkeys(_problems(dataset))
         apart.put_cases("test", dataset.cases)
         pairs = tuple(pairs_of(dataset.cases, "one", spacing, cache))
         judged.append(JudgedPairs(_title(dataset.title, dataset, judged), pairs))
-    planned = Planned(tuple(train), tuple(validation), tuple(judged))
+    planned = Planned(tuple(train), tuple(validation), tuple(judged), tuple(problems))
     _check_losses(config, planned)
+    _check_targets(config, planned)
     return planned
+
+
+def _problems(dataset: Dataset) -> list[str]:
+    return [
+        *dataset.problems,
+        *(f"{case.id}: {line}" for case in dataset.cases for line in case.problems),
+    ]
 
 
 def _title(title: str, dataset: Dataset, judged: Sequence[JudgedPairs]) -> str:
@@ -142,6 +157,21 @@ def _check_losses(config: TrainingConfig, planned: Planned) -> None:
                     found="none in data.sources",
                     do=f"add such a source, or set {part} to 0",
                 )
+
+
+def _check_targets(config: TrainingConfig, planned: Planned) -> None:
+    """A target in mm is not for the loss of training pairs, which is what is looked at without validation."""
+    invented = (s.validation.pairs for s in config.data.sources if isinstance(s, Simulated))
+    if planned.validation or any(invented):
+        return
+    for stage in config.stages:
+        if stage.watch == "error" and stage.target is not None:
+            raise InputError(
+                f"target of stage {stage.name}, which watches the error",
+                expected="validation pairs",
+                found="none",
+                do="add some, or leave out target",
+            )
 
 
 def make_data(

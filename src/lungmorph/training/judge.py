@@ -27,17 +27,21 @@ def judge(
     groups: Sequence[JudgedPairs],
     lncc_radius: int,
     progress: Callable[[str, float], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> list[dict[str, Any]]:
     """One row for each pair: landmark distance error before and after (where it has landmarks), LNCC, folding.
 
     The error before is that after the affine pre-alignment. There is no refinement: ``lungmorph
-    evaluate --model`` judges the whole registration.
+    evaluate --model`` judges the whole registration. Where ``stop``, asked before each pair, says so, there are
+    no rows at all.
     """
     device = next(network.parameters()).device
     rows: list[dict[str, Any]] = []
     total = sum(len(group.pairs) for group in groups)
     for group in groups:
         for pair in group.pairs:
+            if stop is not None and stop():
+                return []
             if progress:
                 progress(f"judge {pair.name}", len(rows) / total)
             ready = prepared(load_pair(pair.path), network.config, device)

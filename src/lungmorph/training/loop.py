@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import remove_unfinished
 from ..networks import RegistrationNetwork, save_model
 from .average import update_average
 from .checkpoint import CHECKPOINT, Progress, State, check_folder, read_checkpoint
@@ -31,11 +32,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: For a run whose numbers are no longer finite.
-ADVICE = (
-    "lower learning_rate, raise the weight of diffusion, use precision bf16-mixed or 32-true, "
-    "or look for damaged images; the last checkpoint is whole, and the command with the change goes on from it"
-)
+#: For a run whose numbers are no longer finite, by its precision.
+ADVICE = {
+    precision: (
+        f"lower learning_rate, raise the weight of diffusion, {change}or look for damaged images; "
+        "the last checkpoint is whole, and the command with the change goes on from it"
+    )
+    for precision, change in (
+        ("16-mixed", "use device.precision bf16-mixed or 32-true, "),
+        ("bf16-mixed", "use device.precision 32-true, "),
+        ("32-true", ""),
+    )
+}
 #: No weight of a network that has learned anything is larger.
 LARGEST_WEIGHT = 1e6
 
@@ -115,6 +123,7 @@ class _Trainer:
         self.folder, self.card = folder, card or {}
         self.outcome: Outcome | None = None
         self._checkpoint = folder / CHECKPOINT
+        self._advice = ADVICE[config.device.precision]
         self.model = first_network(config).to(fabric.device)
         average = copy.deepcopy(self.model)
         self.state = State(self.model, average, None, None, Criterion(None, 0), Progress(), {})
@@ -123,6 +132,8 @@ class _Trainer:
             self._restore()
         fabric.barrier()
         step = self.state.progress.step
+        if fabric.is_global_zero:
+            remove_unfinished(folder)
         self.record = Record(folder, config, step) if fabric.is_global_zero else None
 
     def run(self) -> RunResult:
@@ -161,7 +172,7 @@ class _Trainer:
             numbers = stepper.step(pairs, stage.learning_rate * self._schedule(stage))
             if wrong := diverged(numbers, self.config.device.precision):
                 raise FloatingPointError(
-                    f"{wrong} at step {progress.step} of stage {stage.name}: {ADVICE}"
+                    f"{wrong} at step {progress.step} of stage {stage.name}: {self._advice}"
                 )
             update_average(
                 state.average, self.model, self.config.average_decay, progress.stage_step
@@ -280,7 +291,7 @@ class _Trainer:
         if not math.isfinite(value):
             # nothing would ever be better than that, and the stage end on a plateau
             raise FloatingPointError(
-                f"the validation {stage.watch} is {value} at step {progress.step} of stage {stage.name}: {ADVICE}"
+                f"the validation {stage.watch} is {value} at step {progress.step} of stage {stage.name}: {self._advice}"
             )
         if state.criterion.observe(value):
             state.best = {k: v.clone() for k, v in state.average.state_dict().items()}
@@ -313,7 +324,9 @@ class _Trainer:
         # the loss of the next step would tell; but what a run goes on from must be whole
         largest = max(float(weight.detach().abs().max()) for weight in self.model.parameters())
         if not largest < LARGEST_WEIGHT:
-            raise FloatingPointError(f"a weight of {largest:.2g} at step {progress.step}: {ADVICE}")
+            raise FloatingPointError(
+                f"a weight of {largest:.2g} at step {progress.step}: {self._advice}"
+            )
         self.state.precision = self.fabric.strategy.precision.state_dict()
         if self.fabric.is_global_zero:
             self.state.save(self._checkpoint, self.config)

@@ -15,7 +15,7 @@ PATIENTS = "patients.json"
 
 
 def patients_of(planned: Planned) -> dict[str, Any]:
-    """The patients of all datasets, by what they are for; JSON-ready."""
+    """The patients of all datasets, by what they are for, and what of them could not be used; JSON-ready."""
     return {
         "train": [sorted({pair.case.patient for pair in part}) for part in planned.train],
         "validation": sorted({pair.case.patient for pair in planned.validation}),
@@ -23,6 +23,7 @@ def patients_of(planned: Planned) -> dict[str, Any]:
             group.name: sorted({pair.case.patient for pair in group.pairs})
             for group in planned.judged
         },
+        "problems": list(planned.problems),
     }
 
 

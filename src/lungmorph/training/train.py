@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from .patients import check_patients, save_patients
 from .status import RunResult, Status
 from .warm_start import first_network
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -25,7 +28,8 @@ class Trained:
     Attributes:
         result: of the run.
         judged: means by dataset (see :func:`lungmorph.training.judge.summary`); empty where there is
-            none, where the run has not finished, and in all processes but the first.
+            none, where the run has not finished or was stopped while it was judged, and in all processes but
+            the first.
         first: whether this is the first process, the one that talks.
     """
 
@@ -70,7 +74,9 @@ def train(
         data = make_data(config, planned, fabric, told)
         if fabric.is_global_zero:
             save_patients(folder, planned)
-        card = {"config": config.model_dump(mode="json")}
+            for line in planned.problems:
+                log.warning("problem: %s", line)
+        card = {"config": _without_folders(config.model_dump())}
         result = run(
             config,
             data.source,
@@ -85,9 +91,21 @@ def train(
         )
         means: list[dict[str, Any]] = []
         if result.finished and data.judged and fabric.is_global_zero:
-            rows = judge(result.network, data.judged, config.loss.lncc_radius, told)
-            save_judgement(rows, folder)
+            rows = judge(result.network, data.judged, config.loss.lncc_radius, told, stop)
+            if rows:
+                save_judgement(rows, folder)
             means = summary(rows)
         return Trained(result, means, fabric.is_global_zero)
     finally:
         left(fabric)
+
+
+def _without_folders(value: Any) -> Any:
+    """A config for the card of weights, JSON-ready: files by their names, for weights are given away."""
+    if isinstance(value, dict):
+        return {key: _without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(inner) for inner in value]
+    if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute()):
+        return Path(value).name
+    return value
