@@ -26,7 +26,7 @@ from cases import write_dataset
 from lungmorph.files import read_landmark_pairs, replacing
 from lungmorph.registration import register
 from lungmorph.registration.presets import PRESETS, Preset
-from lungmorph.registration.refine import Scale
+from lungmorph.registration.scale import Scale
 from recipes import SPLITS
 
 DEFAULT = PRESETS["default"]

@@ -17,7 +17,8 @@ from lungmorph.registration.displacement import Displacement, nothing, sampled
 from lungmorph.registration.prealign import prealign
 from lungmorph.registration.prepare import Prepared
 from lungmorph.registration.presets import PRESETS
-from lungmorph.registration.refine import Scale, refine
+from lungmorph.registration.refine import refine
+from lungmorph.registration.scale import Scale
 from lungmorph.registration.search import search
 from lungmorph.simulate import Draw, random_field
 from lungmorph.space import Affine, DisplacementField, Grid, Transform, Volume

@@ -16,7 +16,8 @@ def child(millimetres: int) -> None:
     import torch
 
     from lungmorph.registration.prepare import Prepared
-    from lungmorph.registration.refine import Scale, refine
+    from lungmorph.registration.refine import refine
+    from lungmorph.registration.scale import Scale
     from lungmorph.space import Affine, Grid, Volume
 
     grid = Grid.covering((0.0,) * 3, (millimetres,) * 3, 1.5)

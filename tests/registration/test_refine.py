@@ -9,7 +9,8 @@ from lungmorph.ops import gaussian
 from lungmorph.registration.bending import DIAGONAL, BendingForce, bending
 from lungmorph.registration.control import ControlField, control_grid
 from lungmorph.registration.prepare import Prepared
-from lungmorph.registration.refine import Scale, _Problem
+from lungmorph.registration.refine import _Problem
+from lungmorph.registration.scale import Scale, scaled
 from lungmorph.space import Affine, Grid, Volume
 from lungmorph.space.sampling import world_points
 
@@ -88,7 +89,7 @@ def weight_of(noise_hu: float, wave_mm: float, lumps: float = 0.0) -> float:
     field = ControlField(control)
     field.coefficients[0] = wave_mm * torch.sin(world_points(control)[..., 1] * 2 * torch.pi / 48)
     pair = Prepared(fixed, moving, lungs, lungs, grid)
-    problem = _Problem(pair, Affine.identity(), scale, field)
+    problem = _Problem(scaled(pair, Affine.identity(), scale), field)
     problem.look()
     return float(problem.weight().median())
 

@@ -10,7 +10,7 @@ from lungmorph import Volume, register
 from lungmorph.registration.displacement import Displacement, nothing, sampled
 from lungmorph.registration.prepare import Prepared
 from lungmorph.registration.presets import PRESETS, Preset
-from lungmorph.registration.refine import Scale
+from lungmorph.registration.scale import Scale
 from lungmorph.registration.starts import best_start
 from lungmorph.simulate import SimulatedPair
 from lungmorph.space import Affine, Grid

@@ -87,7 +87,7 @@ def _lung_parts(hu: Array, air: Bool, seen: Bool) -> Bool:
         return np.zeros_like(air)
     enclosed = _enclosure(hu, seen)
     # an oblique scan ends within the lattice
-    edge = ~ndimage.binary_erosion(seen)
+    edge = ~shrunk(np.pad(seen, 1))[1:-1, 1:-1, 1:-1]
     regions = _regions(hu, labels, enclosed, edge)
     leaky = [r.label for r in regions if r.walls < 3.5 and r.at_border]
     chosen = np.isin(labels, [r.label for r in regions if r.is_lung and r.label not in leaky])

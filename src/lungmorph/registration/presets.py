@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from .refine import Scale
+from .scale import Scale
 
 #: Distance of control points, in longest voxel edges of the coarser scan, below which they follow noise.
 CONTROL_VOXELS = 1.8

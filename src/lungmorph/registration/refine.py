@@ -20,26 +20,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from ..ops.cubic import bent
 from ..ops.local import box_mean, normalize_locally
 from ..ops.spline import expand, gather
 from ..ops.warp import length
-from ..space import Affine, Grid
+from ..space import Affine
 from ..space.sampling import sample_carried
 from ..threads import one_thread, side_by_side
 from .bending import DIAGONAL, BendingForce, bending
-from .blocks import FLAT_HU, Block, blocks_of, normalized
-from .compared import lung_in_either, lung_share
+from .blocks import FLAT_HU, Block, blocks_of
+from .compared import lung_in_either
 from .control import ControlField, control_grid
 from .displacement import Displacement, nothing
-from .lattice import lattice, seen
 from .prepare import Prepared
+from .scale import Scale, ScaledPair, in_voxels, scaled
 
 log = logging.getLogger(__name__)
 
@@ -52,28 +50,6 @@ MOST_ALIKE = 0.9
 EVEN_BENDING = 0.1
 #: So far around it the edge of the lung counts as lung, mm.
 EDGE_MM = 3.0
-
-
-@dataclass(frozen=True)
-class Scale:
-    """One scale of the refinement.
-
-    Args:
-        spacing: of the image lattice, mm.
-        control: of the control points, mm.
-        window: half-width of the window of the local normalisation, mm.
-        bending: weight of the bending energy, mm^2; as the pair asks for if None.
-        steps: Gauss-Newton steps.
-        cubic: whether the scans are read between their voxels nearly as cubic splines are; else linearly, as will do where
-            the lattice is coarser than the voxels.
-    """
-
-    spacing: float
-    control: float
-    window: float
-    bending: float | None
-    steps: int
-    cubic: bool = False
 
 
 def refine(
@@ -94,62 +70,60 @@ def refine(
     """
     found = start
     for scale in scales:
-        control = control_grid(pair.region, scale.control)
-        field = ControlField.fitted(control, found(control))
-        problem = _Problem(pair, affine, scale, field)
-        for step in range(scale.steps):
-            if progress:
-                progress(f"refine {scale.spacing:g} mm, step {step + 1}/{scale.steps}")
-            problem.step()
+        field = refine_at(scaled(pair, affine, scale), found, progress)
         found = field.on
     return field
 
 
-def unexplained(pair: Prepared, affine: Affine, scale: Scale, field: ControlField) -> float:
+def refine_at(
+    images: ScaledPair, start: Displacement, progress: Callable[[str], None] | None = None
+) -> ControlField:
+    """:func:`refine` at one scale."""
+    scale = images.scale
+    control = control_grid(images.pair.region, scale.control)
+    field = ControlField.fitted(control, start(control))
+    problem = _Problem(images, field)
+    for step in range(scale.steps):
+        if progress:
+            progress(f"refine {scale.spacing:g} mm, step {step + 1}/{scale.steps}")
+        problem.step()
+    return field
+
+
+def unexplained(images: ScaledPair, field: ControlField) -> float:
     """What the images of a scale leave unexplained: their mean absolute difference, normalised, in the fixed lungs.
 
     What holds no air in the fixed scan is left out: there everything looks alike.
 
     Args:
-        pair: both scans.
-        affine: pre-alignment, fixed to moving points.
-        scale: at which :func:`refine` ended.
+        images: of the scale at which :func:`refine_at` ended.
         field: what it found.
     """
-    return _Problem(pair, affine, scale, field).difference()
+    return _Problem(images, field).difference()
 
 
 class _Problem:
     """The energy of one scale, and a Gauss-Newton step down it."""
 
-    def __init__(self, pair: Prepared, affine: Affine, scale: Scale, field: ControlField) -> None:
-        self.scale = scale
+    def __init__(self, images: ScaledPair, field: ControlField) -> None:
+        self.images, self.scale = images, images.scale
+        self.grid, self.share, self.radius = images.grid, images.share, images.radius
         self.field = field
-        self.grid = lattice(pair.fixed.grid, pair.region, scale.spacing)
         self.basis = field.weights(self.grid)
-        self.radius = _radius(self.grid, scale.window)
-        self.affine = affine
-        corners, grids = self.grid.corners, (pair.fixed.grid, pair.moving.grid)
-        fixed = seen(pair.fixed, corners, scale.spacing, grids[1])
-        self.fixed = normalized(fixed.resample(self.grid, cubic=scale.cubic).data, self.radius)
-        moving = seen(pair.moving, affine.apply(corners), scale.spacing, grids[0])
-        self.moving = moving.grid
-        self.values = bent(moving.data[None, None])[0] if scale.cubic else moving.data[None]
-        self.share = lung_share(pair.fixed_lungs, self.grid)
         #: what the images leave unexplained, once that has been looked at; asked for where the pair weighs the bending itself
         self.evidence: float | None = None
-        self.asked = scale.bending is None
-        inside = pair.fixed_lungs.resample(field.grid).data > 0
+        self.asked = self.scale.bending is None
+        inside = images.pair.fixed_lungs.resample(field.grid).data > 0
         bends = bending(field.coefficients, field.grid.spacing[0])
         self.bends = float((bends * inside).sum()) / max(int(inside.sum()), 1)
-        self.pair = pair
 
     @cached_property
     def mask(self) -> Tensor:
         """Where the images are compared, 0 or 1; with the field as it is before the first step."""
-        lungs = lung_in_either(self.pair, self.affine, self.field.on, self.grid, self.share)
+        images = self.images
+        lungs = lung_in_either(images.pair, images.affine, self.field.on, self.grid, self.share)
         # the edge of the lung belongs to the lung: half its contrast lies outside the mask
-        wide = box_mean(lungs[None, None], _radius(self.grid, EDGE_MM))[0, 0]
+        wide = box_mean(lungs[None, None], in_voxels(self.grid, EDGE_MM))[0, 0]
         return (wide > 0.1).float()
 
     @cached_property
@@ -247,12 +221,12 @@ class _Problem:
         )
         basis = [weights[part] for weights, part in zip(self.basis, wide, strict=True)]
         displacement = expand(self.field.coefficients, (basis[0], basis[1], basis[2]))
-        how = "cubic" if self.scale.cubic else "linear"
-        warped = sample_carried(
-            self.values, self.moving, around, self.affine.matrix, displacement, how
-        )
+        images, how = self.images, "cubic" if self.scale.cubic else "linear"
+        matrix = images.affine.matrix
+        warped = sample_carried(images.values, images.moving, around, matrix, displacement, how)
         warped = normalize_locally(warped[None], self.radius, FLAT_HU)[0, 0]
-        return (self.fixed[wide] + warped) / 2, (z, y, x), self.fixed[block] - warped[z, y, x]
+        fixed = images.fixed
+        return (fixed[wide] + warped) / 2, (z, y, x), fixed[block] - warped[z, y, x]
 
     def _normal_equations(self, block: Block) -> tuple[Tensor, Tensor | None]:
         """Products of gradients and residual in a block, gathered at the control points: (9, d, h, w); what is left, if asked."""
@@ -299,9 +273,3 @@ class _Problem:
             p = torch.addcmul(z, new / rz, p)
             rz = new
         return u
-
-
-def _radius(grid: Grid, mm: float) -> tuple[int, int, int]:
-    """A half-width in voxels along (x, y, z), at least one."""
-    x, y, z = (max(1, round(count)) for count in grid.in_voxels(mm))
-    return x, y, z

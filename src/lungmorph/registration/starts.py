@@ -15,10 +15,10 @@ import torch
 
 from ..space import Affine
 from ..threads import one_thread, side_by_side
-from .compared import lung_share
 from .displacement import Displacement
 from .prepare import Prepared
-from .refine import Scale, refine, unexplained
+from .refine import refine_at, unexplained
+from .scale import Scale, ScaledPair, scaled
 
 log = logging.getLogger(__name__)
 
@@ -46,26 +46,23 @@ def best_start(
     """
     kept = dict(guesses)
     for scale in scales:
-        found = side_by_side(
-            partial(refine, pair, affine, [scale], progress=progress), list(kept.values())
-        )
+        images = scaled(pair, affine, scale)
+        found = side_by_side(partial(refine_at, images, progress=progress), list(kept.values()))
         fields = dict(zip(kept, found, strict=True))
         apart: dict[str, Displacement] = {}
         for name, field in fields.items():
-            if not any(_same(pair, field.on, other, scale.spacing) for other in apart.values()):
+            if not any(_same(images, field.on, other) for other in apart.values()):
                 apart[name] = field.on
         kept = apart
     if len(kept) == 1:
         log.info("start: %s, where all lead", *kept)
         return next(iter(kept.values()))
-    left = {name: unexplained(pair, affine, scales[-1], fields[name]) for name in kept}
+    left = {name: unexplained(images, fields[name]) for name in kept}
     log.info("unexplained: %s", ", ".join(f"{name} {value:.4f}" for name, value in left.items()))
     return kept[min(left, key=left.__getitem__)]
 
 
 @one_thread()
-def _same(pair: Prepared, one: Displacement, other: Displacement, spacing: float) -> bool:
-    grid = pair.region.with_spacing(spacing)
-    lungs = lung_share(pair.fixed_lungs, grid) > 0.5
-    distance = (one(grid) - other(grid))[:, lungs].norm(dim=0)
-    return float(torch.quantile(distance, SAME_SHARE)) < spacing / 4
+def _same(images: ScaledPair, one: Displacement, other: Displacement) -> bool:
+    apart = (one(images.grid) - other(images.grid))[:, images.share > 0.5].norm(dim=0)
+    return float(torch.quantile(apart, SAME_SHARE)) < images.scale.spacing / 4
