@@ -11,7 +11,7 @@ from lungmorph.registration.displacement import Displacement, nothing, sampled
 from lungmorph.registration.prepare import Prepared
 from lungmorph.registration.presets import PRESETS, Preset
 from lungmorph.registration.scale import Scale
-from lungmorph.registration.starts import best_start
+from lungmorph.registration.starts import best_start, confirmed
 from lungmorph.simulate import SimulatedPair
 from lungmorph.space import Affine, Grid
 
@@ -43,6 +43,15 @@ def test_the_guess_that_explains_the_images_wins(shifted: Prepared, order: tuple
     found = best_start(shifted, Affine.identity(), [SCALE], given)(GRID)
     inner = found[:, 3:20, 5:-5, 5:-5].reshape(3, -1)
     assert float((inner - SHIFT[:, None]).norm(dim=0).mean()) < 1.0
+
+
+def test_an_answer_is_confirmed_unless_a_part_of_the_lung_goes_elsewhere(shifted: Prepared) -> None:
+    answer, identity = everywhere(SHIFT), Affine.identity()
+    blocks = Grid((26, 24, 21), (6.0, 6.0, 6.0), GRID.origin)
+    found = answer(blocks) + 2.0 / 3**0.5
+    assert confirmed(shifted, identity, answer, found, blocks)
+    found[2, :3, :3, :3] += 6.0  # 27 of 13,104 places
+    assert not confirmed(shifted, identity, answer, found, blocks)
 
 
 def test_a_network_that_is_far_off_does_no_harm(

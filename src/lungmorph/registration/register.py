@@ -29,7 +29,7 @@ from .presets import CHECK_MM, PRESETS, Preset
 from .refine import refine
 from .result import Registration
 from .search import search
-from .starts import best_start
+from .starts import best_start, confirmed
 
 log = logging.getLogger(__name__)
 
@@ -167,11 +167,18 @@ def _refined(
 def _guesses(
     pair: Prepared, affine: Affine, work: Preset, answer: Displacement | None
 ) -> dict[str, Displacement]:
-    """What the preset begins with, by name; without a network there is no answer to begin with."""
+    """What the preset begins with, by name; without a network there is no answer to begin with.
+
+    The network's answer alone, where a search around it finds no other.
+    """
     made: dict[str, Displacement] = {}
     for name in work.starts:
         if name == "search":
-            made[name] = sampled(*search(pair, affine, answer or nothing))
+            found, blocks = search(pair, affine, answer or nothing)
+            if "network" in made and confirmed(pair, affine, made["network"], found, blocks):
+                log.info("start: network, as the search around it confirms")
+                return {"network": made["network"]}
+            made[name] = sampled(found, blocks)
         elif name == "pre-alignment":
             made[name] = nothing
         elif answer is not None:

@@ -2,7 +2,8 @@
 
 Small steps find the nearest match. A guess that is wrong by more than the lung is alike to itself, the network's where a
 part of the lung has collapsed, or the pre-alignment's where the lung moves far, ends in a wrong match, and what the images
-leave unexplained there tells. So the result does not depend on any one guess.
+leave unexplained there tells. So the result does not depend on any one guess. What a search all around has confirmed needs
+no other guess beside it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
+from torch import Tensor
 
-from ..space import Affine
+from ..space import Affine, Grid
 from ..threads import one_thread, side_by_side
+from .compared import lung_in_either
 from .displacement import Displacement
 from .prepare import Prepared
 from .refine import refine_at, unexplained
@@ -60,6 +63,24 @@ def best_start(
     left = {name: unexplained(images, fields[name]) for name in kept}
     log.info("unexplained: %s", ", ".join(f"{name} {value:.4f}" for name, value in left.items()))
     return kept[min(left, key=left.__getitem__)]
+
+
+@one_thread()
+def confirmed(
+    pair: Prepared, affine: Affine, answer: Displacement, found: Tensor, blocks: Grid
+) -> bool:
+    """Whether a search around an answer has found the same: hardly anywhere in the lungs is another shift better.
+
+    Args:
+        pair: both scans.
+        affine: pre-alignment, fixed to moving points.
+        answer: v around which it was searched.
+        found: v (3, D, H, W) by :func:`lungmorph.registration.search.search`.
+        blocks: its grid, whose spacing is the step of the search.
+    """
+    lungs = lung_in_either(pair, affine, answer, blocks) > 0.5
+    apart = (found - answer(blocks))[:, lungs].norm(dim=0)
+    return float(torch.quantile(apart, SAME_SHARE)) < min(blocks.spacing) / 2
 
 
 @one_thread()
