@@ -542,6 +542,14 @@ def test_an_error_of_a_library_keeps_its_traceback(
         main(["info", "three-level"])
 
 
+def test_the_card_of_a_network_is_told_line_by_line(run: Run) -> None:
+    code, out, _ = run("info", "three-level")
+    assert code == 0
+    assert "{" not in out
+    assert "folded_percent" in out
+    assert "real motion" in out
+
+
 def test_a_result_on_a_full_disk_is_one_line_and_no_folder(run: Run, tmp_path: Path) -> None:
     options = ("--pairs", 1, "--spacing", 8, "--threads", 1)
     with no_file_above(20_000):

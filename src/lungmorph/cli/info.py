@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,9 +68,7 @@ def info(
     )
     for name, value in found.items():
         if isinstance(value, dict):
-            console.print(
-                facts([(_title(n), str(v)) for n, v in value.items()], title=_title(name))
-            )
+            console.print(facts(list(_rows(value)), title=_title(name)))
         elif name == PARTS:
             # each its own facts: a table of all that any of them has is wider than a terminal
             for row in value:
@@ -80,6 +79,23 @@ def info(
             cells = [[str(row[head]) for head in heads] for row in value]
             # whole: of series alike but for their UID, the end of it is what is given to --series
             print_whole(table(cells, [_title(h) for h in heads], title=_title(name)))
+
+
+def _rows(card: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Names and values, those of a dict within it below its name."""
+    for name, value in card.items():
+        title = "  " * depth + (_title(name) if depth == 0 else name)
+        if isinstance(value, dict):
+            yield title, ""
+            yield from _rows(value, depth + 1)
+        elif isinstance(value, list):
+            yield title, ", ".join(map(_value, value))
+        elif value not in (None, ""):
+            yield title, _value(value)
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def kind_of(path: str) -> str:

@@ -127,7 +127,10 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
         if "weights_only" in str(error):  # torch's advice is to execute what is in the file
             line = "no checkpoint, or one that would have to be executed"
         raise InputError(
-            path, expected=expected, found=f"a file that is not one ({line})"
+            path,
+            expected=expected,
+            found=f"a file that is not one ({line})",
+            do="restore it from a copy, or train into another folder",
         ) from error
     if not isinstance(content, dict) or content.get("version") != FORMAT_VERSION:
         raise InputError(path, expected=expected, found="another format")
