@@ -88,6 +88,9 @@ def _rows(card: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
             yield title, ""
             yield from _rows(value, depth + 1)
+        elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+            yield title, ""
+            yield from _rows({str(n): part for n, part in enumerate(value)}, depth + 1)
         elif isinstance(value, list):
             yield title, ", ".join(map(_value, value))
         elif value not in (None, ""):

@@ -102,8 +102,8 @@ def sample_carried(
     to_normalized = grid.world_to_normalized_matrix
     places = _places(to_normalized @ affine @ at.index_to_world_matrix, at.size, data.device)
     if displacement is not None:
-        for row, place in zip(to_normalized, places, strict=False):
-            for share, along in zip(row[:3], displacement, strict=True):
+        for row, place in zip(to_normalized[:3, :3], places, strict=True):
+            for share, along in zip(row, displacement, strict=True):
                 if share:
                     place.add_(along, alpha=float(share))
     normalized = places.movedim(0, -1)
