@@ -69,10 +69,10 @@ def convert(
             somebody else is, or that of the dataset itself.
     """
     chosen = _chosen(dataset, cases)
+    _prepare(out)
     if out.resolve() == dataset.root.resolve():
         # its table would stand for the dataset from then on
         raise InputError(out, expected="another folder", found="that of the dataset itself")
-    _prepare(out)
     source = f"{MARK} from {dataset.kind} {dataset.root.resolve()}"
     total = max(1, sum(len(_scans(case, phases)) for case in chosen))
     started = 0

@@ -17,7 +17,6 @@ from ..errors import InputError
 from ..space import Grid, Volume
 from .dicom_header import (
     Header,
-    check_others,
     image_header,
     is_localizer,
     number,
@@ -25,6 +24,7 @@ from .dicom_header import (
     slices_of,
     text,
 )
+from .dicom_others import check_others
 from .dicom_phases import phases_line
 from .dicom_pixels import read_stack
 from .phase_divide import is_volume

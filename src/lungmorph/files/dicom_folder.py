@@ -19,7 +19,6 @@ from ..errors import InputError
 from .breathing_ct import BreathingCT, Phase
 from .dicom_header import (
     Header,
-    check_others,
     check_whole,
     has_image,
     is_localizer,
@@ -31,6 +30,7 @@ from .dicom_header import (
     slices_of,
     text,
 )
+from .dicom_others import check_others
 from .dicom_pixels import pixel_digest
 from .phase_divide import Stack, divide, place_of
 from .phase_notes import differences, only_timed, steps_of
