@@ -21,6 +21,15 @@ def test_a_mask_shrinks_by_what_is_no_farther_than_the_radius(radius: int) -> No
     assert np.array_equal(grown(~mask, radius), ~expected)
 
 
+def test_a_slice_shrinks_as_well() -> None:
+    mask = ndimage.gaussian_filter(np.random.default_rng(5).standard_normal((40, 33)), 2) > -0.02
+    wide = np.pad(mask, 3, mode="edge")
+    for radius in (1, 2):
+        expected = (ndimage.distance_transform_edt(wide) > radius)[3:-3, 3:-3]
+        assert 0 < expected.sum() < mask.sum()
+        assert np.array_equal(shrunk(mask, radius), expected)
+
+
 def test_thin_parts_are_opened_away_and_small_gaps_closed() -> None:
     mask = np.zeros((20, 20, 20), bool)
     mask[4:12, 4:12, 4:12] = True

@@ -9,15 +9,17 @@ on crops in which the lung itself is cut.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..errors import InputError
 from ..space import Grid, Volume
+from .connected import Labels, box_around, filled, labelled
 from .morphology import Bool, closed, grown, opened, shrunk
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,7 @@ def lung_mask(ct: Volume, name: object = "image") -> Volume:
     part = _large_parts(opened(part), SMALLEST_LUNG_ML)
     part = opened(closed(part, GAP)) & seen[box]
     lungs = np.zeros_like(candidates)
-    lungs[box] = ndimage.binary_fill_holes(part)
+    lungs[box] = filled(part)
     if not lungs.any():
         raise InputError(
             name,
@@ -82,7 +84,7 @@ def lung_mask(ct: Volume, name: object = "image") -> Volume:
 def _lung_parts(hu: Array, air: Bool, seen: Bool) -> Bool:
     """The connected air regions that are lung rather than outside air, couch, gut or trachea."""
     # An opening parts the lungs from the outside where a thin wall leaks, and from the airways.
-    labels, count = ndimage.label(opened(air))
+    labels, count = labelled(opened(air))
     if count == 0:
         return np.zeros_like(air)
     enclosed = _enclosure(hu, seen)
@@ -90,20 +92,27 @@ def _lung_parts(hu: Array, air: Bool, seen: Bool) -> Bool:
     edge = ~shrunk(np.pad(seen, 1))[1:-1, 1:-1, 1:-1]
     regions = _regions(hu, labels, enclosed, edge)
     leaky = [r.label for r in regions if r.walls < 3.5 and r.at_border]
-    chosen = np.isin(labels, [r.label for r in regions if r.is_lung and r.label not in leaky])
+    chosen = _among(labels, [r.label for r in regions if r.is_lung and r.label not in leaky])
     if leaky:
         # lung cut by the end of the scan can run into padding or, by the windpipe, into the room;
         # beside a whole lung, what is left of such a region must be as well enclosed
-        joined = np.isin(labels, leaky)
+        joined = _among(labels, leaky)
         least = 3.0 if chosen.any() else 0.0
         air = air & ~_outside_gas(hu, joined, edge)
-        parts, _ = ndimage.label(opened(air) & joined)
+        parts, _ = labelled(opened(air) & joined)
         found = [r for r in _regions(hu, parts, enclosed, edge) if r.is_lung and r.walls >= least]
-        chosen |= np.isin(parts, [r.label for r in found])
+        chosen |= _among(parts, [r.label for r in found])
         labels = np.where(joined, parts, labels)
     # give back what the opening took, but not across to other regions
     near = grown(grown(chosen))
     return near & air & ((labels == 0) | chosen)
+
+
+def _among(labels: Labels, chosen: Sequence[int]) -> Bool:
+    """Where one of the chosen labels is."""
+    table = np.zeros(int(labels.max(initial=0)) + 1, np.bool_)
+    table[list(chosen)] = True
+    return table.take(labels)
 
 
 @dataclass(frozen=True)
@@ -123,16 +132,14 @@ class _Region:
         return ordinary or emphysema
 
 
-def _regions(
-    hu: Array, labels: NDArray[np.int32], enclosed: NDArray[np.int8], edge: Bool
-) -> list[_Region]:
+def _regions(hu: Array, labels: Labels, enclosed: NDArray[np.int8], edge: Bool) -> list[_Region]:
     """The regions of at least ``SMALLEST_LUNG_ML``; ``edge`` is where the scan ends."""
     out = []
     sizes = np.bincount(labels.ravel()) * LATTICE_MM**3 / 1e6
-    boxes = ndimage.find_objects(labels)
     for label in 1 + np.nonzero(sizes[1:] >= SMALLEST_LUNG_ML / 1000)[0]:
-        box = boxes[label - 1]
-        part = labels[box] == label
+        every = labels == label
+        box = box_around(every)
+        part = every[box]
         core = shrunk(part)
         values = hu[box][core] if core.sum() > 50 else hu[box][part]
         region = _Region(
@@ -149,17 +156,18 @@ def _regions(
 
 def _outside_gas(hu: Array, region: Bool, edge: Bool) -> Bool:
     """What of a region is gas that reaches the edge of the scan, and its fuzzy rim."""
-    gas = (ndimage.uniform_filter(hu, 3) < GAS_HU - 10) & region
-    labels, _ = ndimage.label(gas)
-    reaching = np.unique(labels[edge & gas])
-    outside = np.isin(labels, reaching[reaching > 0])
+    padded = F.pad(torch.from_numpy(hu)[None, None], (1,) * 6, mode="replicate")
+    around = F.avg_pool3d(padded, 3, stride=1)[0, 0].numpy()
+    gas = (around < GAS_HU - 10) & region
+    labels, _ = labelled(gas)
+    outside = _among(labels, np.unique(labels[edge & gas]).tolist())
     return grown(grown(outside))
 
 
 def _enclosure(hu: Array, seen: Bool) -> NDArray[np.int8]:
     """For every voxel, in how many of the four in-plane directions the body lies (0 to 4)."""
     tissue = opened((hu > TISSUE_HU) & seen)
-    labels, count = ndimage.label(tissue)
+    labels, count = labelled(tissue)
     if count == 0:
         return np.zeros(hu.shape, np.int8)
     body = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
@@ -181,9 +189,8 @@ def _airways(hu: Array, lungs: Bool, seen: Bool) -> Bool:
     per_voxel = LATTICE_MM**2
     center = np.nonzero(lungs.any(axis=(0, 1)))[0].mean()
     previous = None
-    structure = np.ones((3, 3), bool)
     for k in range(hu.shape[0] - 1, -1, -1):
-        labels, count = ndimage.label(gas[k], structure)
+        labels, count = labelled(gas[k], corners=True)
         if count == 0:
             previous = None
             continue
@@ -194,7 +201,7 @@ def _airways(hu: Array, lungs: Bool, seen: Bool) -> Bool:
             chosen = _trachea_seed(labels, small, center, hu[k], seen[k])
         else:
             touched = np.zeros(count + 1, bool)
-            touched[np.unique(labels[ndimage.binary_dilation(previous, iterations=2)])] = True
+            touched[np.unique(labels[grown(grown(previous))])] = True
             chosen = touched & small
         current = chosen[labels]
         if not current.any():
@@ -203,18 +210,15 @@ def _airways(hu: Array, lungs: Bool, seen: Bool) -> Bool:
             previous = None
             continue
         airway[k] = previous = current
-    return ndimage.binary_dilation(airway, iterations=1)
+    return grown(airway)
 
 
-def _trachea_seed(
-    labels: NDArray[np.int32], small: Bool, center: float, hu: Array, seen: Bool
-) -> Bool:
+def _trachea_seed(labels: Labels, small: Bool, center: float, hu: Array, seen: Bool) -> Bool:
     """Which 2D piece is the trachea: round, 80 to 700 mm2, walled, near the middle."""
     chosen = np.zeros(len(small), bool)
-    boxes = ndimage.find_objects(labels)
     for label in np.nonzero(small)[0]:
         # with room for the ring around it
-        box = tuple(slice(max(s.start - 3, 0), s.stop + 3) for s in boxes[label - 1])
+        box = tuple(slice(max(s.start - 3, 0), s.stop + 3) for s in box_around(labels == label))
         part = labels[box] == label
         area = part.sum() * LATTICE_MM**2
         rows, columns = np.nonzero(part)
@@ -223,22 +227,22 @@ def _trachea_seed(
         middle = box[1].start + columns.mean()
         if not (80 <= area <= 700 and round_ and abs(middle - center) * LATTICE_MM < 60):
             continue
-        ring = ndimage.binary_dilation(part, iterations=3) & ~ndimage.binary_dilation(part)
+        wide = grown(part)
+        ring = grown(grown(wide)) & ~wide
         walled = seen[box][ring].all() and float(np.mean(hu[box][ring] > -500)) > 0.8
         chosen[label] = walled
     return chosen
 
 
 def _large_parts(mask: Bool, milliliters: float) -> Bool:
-    labels, count = ndimage.label(mask)
+    labels, count = labelled(mask)
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * LATTICE_MM**3 / 1000
     keep = sizes >= max(milliliters, 0.05 * (sizes[1:].max() if count else 0))
     keep[0] = False
-    return keep[labels]
+    return keep.take(labels)
 
 
 def _around(mask: Bool, mm: float) -> tuple[slice, slice, slice]:
     """The box of the mask, widened by mm on every side."""
     pad = int(np.ceil(mm / LATTICE_MM)) + 1
-    box = ndimage.find_objects(mask.astype(np.int8))[0]
-    return tuple(slice(max(s.start - pad, 0), s.stop + pad) for s in box)  # type: ignore[return-value]
+    return tuple(slice(max(s.start - pad, 0), s.stop + pad) for s in box_around(mask))  # type: ignore[return-value]

@@ -10,20 +10,18 @@ equally, at the smoothed CT.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import fft, ndimage
 from torch import Tensor
 
 from ..errors import InputError
 from ..ops import gaussian
 from ..space import Affine, Grid, Volume
 from ..space.sampling import matrix_times_points, sample_world, world_points
-from ..threads import side_by_side
+from ..threads import one_thread, side_by_side
 from .prepare import lung_bounds
 
 log = logging.getLogger(__name__)
@@ -64,8 +62,7 @@ def prealign(
     shifts = _best_shifts(fixed, moving, fixed_lungs, moving_lungs)
     if not shifts:
         raise _nothing_common(names, "none at any shift")
-    fixed_side = _Side(fixed, fixed_lungs)
-    moving_side = _Side(moving, moving_lungs)
+    fixed_side, moving_side = side_by_side(_Side, ((fixed, fixed_lungs), (moving, moving_lungs)))
     best, cost, overlap = _fit(_Fit(fixed_side, moving_side), shifts)
     stretch = np.linalg.svd(best.linear, compute_uv=False)
     log.info(
@@ -96,60 +93,96 @@ def _nothing_common(names: tuple[object, object], found: str) -> InputError:
 def _best_shifts(
     fixed: Volume, moving: Volume, fixed_lungs: Volume, moving_lungs: Volume, count: int = 3
 ) -> list[Array]:
-    f_ct, f_seen, f_lung, f_grid = _coarse(fixed, fixed_lungs)
-    m_ct, m_seen, m_lung, m_grid = _coarse(moving, moving_lungs)
+    scans = ((fixed, fixed_lungs), (moving, moving_lungs))
+    (f_ct, f_seen, f_lung, f_grid), (m_ct, m_seen, m_lung, m_grid) = side_by_side(_coarse, scans)
     if not (f_lung.sum() > 0 and m_lung.sum() > 0):  # masks that lie beside their scans
         return []
-    shape = [fft.next_fast_len(a + b - 1) for a, b in zip(f_ct.shape, m_ct.shape, strict=True)]
-
-    def correlate(a: Array, b: Array) -> Array:
-        """Sum over x of a(x) b(x + t), for every t (negative ones at the end)."""
-        return fft.irfftn(np.conj(fft.rfftn(a, shape)) * fft.rfftn(b, shape), shape)
-
-    score = np.zeros(shape)
-    for a, b in ((f_ct, m_ct), (f_lung, m_lung)):
-        score += _masked_correlation(a, f_seen, b, m_seen, correlate) / 2
+    every = _EveryShift(f_seen, m_seen)
+    scores = side_by_side(every.masked_correlation, ((f_ct, m_ct), (f_lung, m_lung)))
+    score = (scores[0] + scores[1]) / 2
     # how much of either lung lies inside the other scan at each shift
-    shares = correlate(f_lung, m_seen) / f_lung.sum(), correlate(f_seen, m_lung) / m_lung.sum()
-    common, inside = np.minimum(*shares), np.maximum(*shares)
+    shares = every.fixed_inside(f_lung) / f_lung.sum(), every.moving_inside(m_lung) / m_lung.sum()
+    common, inside = torch.minimum(*shares), torch.maximum(*shares)
     score[(inside < 2 * LEAST_COMMON) | (common < LEAST_COMMON / 2)] = -1
     # what both show is worth more when it is more
-    score *= np.sqrt(np.clip(common, 0, 1))
-    peaks = (score == ndimage.maximum_filter(score, 3, mode="wrap")) & (score > 0)
-    order = np.argsort(-score[peaks])[:count]
+    score *= common.clamp(0, 1).sqrt()
+    highest = score
+    for axis in range(3):
+        beside = torch.maximum(highest.roll(1, axis), highest.roll(-1, axis))
+        highest = torch.maximum(highest, beside)
+    peaks = ((score == highest) & (score > 0)).nonzero().numpy()
+    heights = score.numpy()[tuple(peaks.T)]
     base = np.asarray(m_grid.origin) - np.asarray(f_grid.origin)
     out = []
-    for index in np.argwhere(peaks)[order]:
-        signed = np.where(index >= np.asarray(m_ct.shape), index - np.asarray(shape), index)
+    for n in np.argsort(-heights)[:count]:
+        signed = np.where(peaks[n] >= np.asarray(m_ct.shape), peaks[n] - every.shape, peaks[n])
         out.append(base + signed[::-1] * SEARCH_MM)
-        log.debug("shift %s: score %.3f", np.round(out[-1], 1), score[tuple(index)])
+        log.debug("shift %s: score %.3f", np.round(out[-1], 1), heights[n])
     up = np.array([0.0, 0.0, 2.5 * SEARCH_MM])
     out += [best + sign * up for best in out[:1] for sign in (1, -1)]
     return out
 
 
-def _coarse(ct: Volume, lungs: Volume) -> tuple[Array, Array, Array, Grid]:
+def _coarse(scan: tuple[Volume, Volume]) -> tuple[Tensor, Tensor, Tensor, Grid]:
+    """CT, where it has data, soft lungs and grid of the lattice that is searched on."""
+    ct, lungs = scan
     low, high = ct.grid.bounds()
     grid = Grid.covering(low, high, SEARCH_MM)
     hu, lung, seen = _features(ct, lungs, grid)
-    return hu.numpy() * seen.numpy(), seen.numpy().astype(float), lung.numpy(), grid
+    return hu * seen, seen.double(), lung, grid
 
 
-def _masked_correlation(
-    a: Array,
-    a_seen: Array,
-    b: Array,
-    b_seen: Array,
-    correlate: Callable[[Array, Array], Array],
-) -> Array:
-    """Normalised correlation over what both show, for every shift (Padfield 2012)."""
-    n = np.maximum(correlate(a_seen, b_seen), 1.0)
-    a_sum, b_sum = correlate(a * a_seen, b_seen), correlate(a_seen, b * b_seen)
-    top = correlate(a * a_seen, b * b_seen) - a_sum * b_sum / n
-    a_var = correlate(a * a * a_seen, b_seen) - a_sum**2 / n
-    b_var = correlate(a_seen, b * b * b_seen) - b_sum**2 / n
-    bottom = np.sqrt(np.maximum(a_var, 0) * np.maximum(b_var, 0))
-    return np.where(bottom > 1e-3 * bottom.max(), top / np.maximum(bottom, 1e-9), 0.0)
+class _EveryShift:
+    """Sums over what two scans on one lattice show together, for every shift t at once: a(x) with b(x + t).
+
+    Negative shifts stand at the end of every axis. Each array is transformed once.
+    """
+
+    def __init__(self, fixed_seen: Tensor, moving_seen: Tensor) -> None:
+        sizes = zip(fixed_seen.shape, moving_seen.shape, strict=True)
+        self.shape = [_fast_length(a + b - 1) for a, b in sizes]
+        self._fixed_seen, self._moving_seen = fixed_seen, moving_seen
+        self._fixed, self._moving = self._spectrum(fixed_seen), self._spectrum(moving_seen)
+        self._count = self._summed(self._fixed, self._moving).clamp_min(1.0)
+
+    def fixed_inside(self, a: Tensor) -> Tensor:
+        """Sum of ``a`` over what the moving scan shows."""
+        return self._summed(self._spectrum(a), self._moving)
+
+    def moving_inside(self, b: Tensor) -> Tensor:
+        """Sum of ``b`` over what the fixed scan shows."""
+        return self._summed(self._fixed, self._spectrum(b))
+
+    def masked_correlation(self, both: tuple[Tensor, Tensor]) -> Tensor:
+        """Normalised correlation of something of the fixed and of the moving scan over what both show (Padfield 2012)."""
+        a, b = both[0] * self._fixed_seen, both[1] * self._moving_seen
+        in_a, in_b = self._spectrum(a), self._spectrum(b)
+        a_sum, b_sum = self._summed(in_a, self._moving), self._summed(self._fixed, in_b)
+        top = self._summed(in_a, in_b) - a_sum * b_sum / self._count
+        a_var = self.fixed_inside(a * a) - a_sum**2 / self._count
+        b_var = self.moving_inside(b * b) - b_sum**2 / self._count
+        bottom = (a_var.clamp_min(0) * b_var.clamp_min(0)).sqrt()
+        return torch.where(bottom > 1e-3 * bottom.max(), top / bottom.clamp_min(1e-9), 0.0)
+
+    @one_thread()
+    def _spectrum(self, a: Tensor) -> Tensor:
+        return torch.fft.rfftn(a.double(), self.shape)
+
+    @one_thread()
+    def _summed(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.fft.irfftn(a.conj() * b, self.shape)
+
+
+def _fast_length(least: int) -> int:
+    """The smallest length from there on that only 2, 3 and 5 divide: its Fourier transform is fast."""
+    while True:
+        rest = least
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return least
+        least += 1
 
 
 # ---------------------------------------------------------------- affine fit
@@ -170,7 +203,8 @@ def _features(ct: Volume, lungs: Volume, grid: Grid) -> tuple[Tensor, Tensor, Te
 class _Side:
     """One scan on the lattice of the fit: features, their gradients in mm, and where it has data."""
 
-    def __init__(self, ct: Volume, lungs: Volume) -> None:
+    def __init__(self, scan: tuple[Volume, Volume]) -> None:
+        ct, lungs = scan
         low, high = lung_bounds(lungs)
         self.grid = Grid.covering(low, high, FIT_MM, margin=6 * FIT_MM)
         hu, lung, seen = _features(ct, lungs, self.grid)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy import ndimage
 
 from ..errors import InputError
 from ..space import Grid, Volume
 from ..space.grid import Float
 from ..threads import side_by_side
+from .connected import box_around
 from .lungs import lung_mask
 
 #: Paddings outside the scanner's field of view (-2000, -3024, ...) are read as air.
@@ -153,7 +152,7 @@ def _share(mask: torch.Tensor) -> float:
 
 def lung_bounds(lungs: Volume) -> tuple[Float, Float]:
     """Smallest and largest world coordinates (x, y, z), mm, that the voxels of a mask touch."""
-    box = ndimage.find_objects(lungs.data.cpu().numpy().astype(np.int8))[0]
+    box = box_around(lungs.data.cpu().numpy())
     start = [s.start for s in reversed(box)]
     size = [s.stop - s.start for s in reversed(box)]
     return lungs.grid.crop(start, size).bounds()
