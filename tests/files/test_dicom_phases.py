@@ -234,6 +234,18 @@ def test_enhanced_ct_on_an_oblique_grid(tmp_path, oblique):
         np.testing.assert_allclose(phase.grid.to_world((6, 4, 4)), last, atol=1e-6)
 
 
+def test_enhanced_ct_may_be_compressed(tmp_path, capfd):
+    path = scanners.enhanced(tmp_path / "4d.dcm", (0, 25, 50, 75))
+    data = pydicom.dcmread(path)
+    data.compress(RLELossless, generate_instance_uid=False)
+    data.save_as(path)
+    np.testing.assert_array_equal(read_phase(tmp_path, "50").data.numpy(), phase_hu(50))
+    path.write_bytes(path.read_bytes()[:-900])
+    with pytest.raises(InputError, match=r"unknown compression \(RLE Lossless\); export"):
+        read_phase(tmp_path, "50")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_enhanced_ct_of_one_scan(tmp_path, oblique):
     path = scanners.enhanced(tmp_path / "3d.dcm", (50,), oblique)
     for where in (path, tmp_path):
