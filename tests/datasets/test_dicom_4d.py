@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from lungmorph.datasets import dicom_4d, open_dataset
 from lungmorph.datasets.lung_names import lung_regions, lung_side
 from lungmorph.errors import InputError
+from lungmorph.files.dicom_header import read_header
 from replicas import dicom_4d as scanners
 from replicas.dicom_4d import ORIGIN, SPACING, phase_hu, series, study, write_scan
 from replicas.rtstruct import write_structures
@@ -58,6 +59,16 @@ def on(*slices):
 
 
 # ------------------------------------------------------------------ cases
+
+
+def test_one_slice_is_enough_to_know_it_by(tmp_path, monkeypatch):
+    scanners.ge(tmp_path)
+    read = []
+    monkeypatch.setattr(
+        dicom_4d, "read_header", lambda path: read.append(path) or read_header(path)
+    )
+    assert dicom_4d.recognises(tmp_path)
+    assert len(read) == 1
 
 
 def test_a_4d_ct_is_a_case(tmp_path):
