@@ -158,7 +158,7 @@ def _looked_at(case: Case, step: Callable[[Scan], None] | None) -> CaseReport:
         in_lungs=None if step is None else _voxels(case, step, problems, warnings),
         problems=tuple(dict.fromkeys(problems)),  # a mask may be read by the same file as its image
         warnings=tuple(warnings),
-        notes=case.notes,
+        notes=tuple(dict.fromkeys((*case.notes, *(n for scan in case.scans for n in scan.notes)))),
     )
 
 

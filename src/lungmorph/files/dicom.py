@@ -19,8 +19,10 @@ from .dicom_header import (
     Header,
     image_header,
     is_localizer,
+    is_structure_set,
     number,
     path_of,
+    read_header,
     slices_of,
     text,
 )
@@ -31,7 +33,15 @@ from .phase_divide import is_volume
 from .slices import check_alike, stack_geometry
 from .walk import files_below
 
-__all__ = ["Series", "list_series", "read_series", "read_series_grid", "series_of"]
+__all__ = [
+    "Located",
+    "Series",
+    "list_series",
+    "locate_series",
+    "read_series",
+    "read_series_grid",
+    "series_of",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +66,25 @@ class Series:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Located:
+    """A CT series whose voxels are still on the disk.
+
+    Attributes:
+        headers: of its slices, in their order along the normal.
+        grid: of the image, LPS mm.
+        notes: what lies beside it and was left aside, one line each.
+    """
+
+    headers: tuple[Header, ...]
+    grid: Grid
+    notes: tuple[str, ...] = ()
+
+    def load(self) -> Volume:
+        """The image, float32 HU; raises as :func:`lungmorph.files.dicom_pixels.read_stack`."""
+        return read_stack(self.headers, self.grid)
+
+
 def series_of(path: str | os.PathLike[str]) -> str:
     """The SeriesInstanceUID of one file.
 
@@ -63,14 +92,18 @@ def series_of(path: str | os.PathLike[str]) -> str:
         InputError: it has none, or is no DICOM image.
     """
     header = image_header(Path(path))
-    if header is None:
-        raise InputError(
-            path,
-            expected="a DICOM image",
-            found="a DICOM file without image",
-            do="give the folder that it lies in" if Path(path).name == "DICOMDIR" else "",
+    if header is not None:
+        return str(header.SeriesInstanceUID)
+    found, do = "a DICOM file without image", ""
+    if Path(path).name == "DICOMDIR":
+        do = "give the folder that it lies in"
+    elif (other := read_header(Path(path))) and is_structure_set(other):
+        found = "a structure set (RTSTRUCT)"
+        do = (
+            "name it as a mask in a table, beside the DICOM scan that it was drawn on (see"
+            " docs/datasets.md), or write its regions as mask images"
         )
-    return str(header.SeriesInstanceUID)
+    raise InputError(path, expected="a DICOM image", found=found, do=do)
 
 
 def list_series(folder: str | os.PathLike[str]) -> list[Series]:
@@ -102,27 +135,34 @@ def read_series(folder: str | os.PathLike[str], series: str | None = None) -> Vo
             or multi-frame files, missing tags, slices that do not decode, differ in orientation,
             size or pixel spacing, are missing, doubled, unevenly spaced, or sheared by a gantry tilt.
     """
-    return read_stack(*_located(Path(folder), series))
+    return _warned(locate_series(folder, series)).load()
 
 
 def read_series_grid(folder: str | os.PathLike[str], series: str | None = None) -> Grid:
     """Where :func:`read_series` would put its volume, without decoding a pixel; raises what it does."""
-    return _located(Path(folder), series)[1]
+    return _warned(locate_series(folder, series)).grid
 
 
-def _located(folder: Path, series: str | None) -> tuple[list[Header], Grid]:
-    """The headers of the chosen series in their order along its normal, and the grid that they fill."""
+def _warned(found: Located) -> Located:
+    for line in found.notes:
+        _log.warning("%s", line)
+    return found
+
+
+def locate_series(folder: str | os.PathLike[str], series: str | None = None) -> Located:
+    """What :func:`read_series` would read, from headers alone; raises what it does, and logs nothing."""
+    folder = Path(folder)
     found = _grouped(folder)
     if not found:
         raise InputError(folder, expected="a folder with DICOM images", found="none in it")
     try:
-        chosen, headers = _choose(folder, found, series)
+        (chosen, headers), notes = _choose(folder, found, series)
     except InputError as error:
         every = [header for _, members in found for header in members]
         raise (series is None and phases_line(folder, every)) or error from error
     slices = [header for header in headers if not is_localizer(header)]
     if slices and (scouts := len(headers) - len(slices)):
-        _log.warning("%s, %s: left aside: localizers among its slices, %d", folder, chosen, scouts)
+        notes.append(f"{folder}, {chosen}: left aside: localizers among its slices, {scouts}")
         headers = slices
     if chosen.modality != "CT":
         raise InputError(
@@ -133,7 +173,7 @@ def _located(folder: Path, series: str | None) -> tuple[list[Header], Grid]:
         order, grid = stack_geometry(folder, headers)
     except InputError as error:
         raise phases_line(folder, headers) or error from error
-    return [headers[i] for i in order], grid
+    return Located(tuple(headers[i] for i in order), grid, tuple(notes))
 
 
 def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
@@ -168,14 +208,15 @@ def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
 
 def _choose(
     folder: Path, found: list[tuple[Series, list[Header]]], wanted: str | None
-) -> tuple[Series, list[Header]]:
+) -> tuple[tuple[Series, list[Header]], list[str]]:
+    """The series that is meant, and what to note of those that were left aside."""
     if wanted is None:
         volumes = [item for item in found if _is_ct_volume(*item)]
         if len(found) == 1 or len(volumes) == 1:
             only = (volumes or found)[0]
-            if beside := [item for item in found if item is not only]:
-                _log.warning("%s: read %s; left aside: %s", folder, only[0], _listing(beside))
-            return only
+            beside = [item for item in found if item is not only]
+            line = f"{folder}: read {only[0]}; left aside: {_listing(beside)}"
+            return only, [line] * bool(beside)
         raise InputError(
             folder,
             expected="one series",
@@ -193,7 +234,7 @@ def _choose(
     for test in tests if name else ():
         matches = [item for item in found if test(item[0])]
         if len(matches) == 1:
-            return matches[0]
+            return matches[0], []
         if matches:
             raise InputError(
                 folder,

@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
-from pydicom.uid import CTImageStorage
+from pydicom.uid import CTImageStorage, RTStructureSetStorage
 
 from ..errors import InputError
 from .dicom_mark import dicom_mark
@@ -183,6 +183,12 @@ def has_image(header: Header) -> bool:
 def is_localizer(header: Header) -> bool:
     """Whether a header describes a projection for planning the scan."""
     return "LOCALIZER" in text(header, "ImageType").upper()
+
+
+def is_structure_set(header: Header) -> bool:
+    """Whether a header is that of a structure set (RTSTRUCT)."""
+    by_class = text(header, "SOPClassUID") == RTStructureSetStorage
+    return by_class or text(header, "Modality") == "RTSTRUCT"
 
 
 def image_header(path: Path) -> Header | None:
