@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -9,6 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from lungmorph.datasets import dicom_4d, open_dataset
+from lungmorph.datasets.check import check
 from lungmorph.datasets.lung_names import lung_regions, lung_side
 from lungmorph.errors import InputError
 from lungmorph.files.dicom_header import read_header
@@ -59,6 +61,15 @@ def on(*slices):
 
 
 # ------------------------------------------------------------------ cases
+
+
+def test_a_slice_that_is_missing_at_an_end_is_a_warning(tmp_path):
+    _, slices = write_4d(tmp_path, (0, 25, 50, 75))
+    Path(slices[25][-1].filename).unlink()
+    (report,) = check(open_dataset(tmp_path), quick=True)
+    (line,) = report.warnings
+    assert line.startswith(f"{tmp_path / '2'}, T25: expected 5 slices, as in most phases, found 4;")
+    assert report.problems == ()
 
 
 def test_one_slice_is_enough_to_know_it_by(tmp_path, monkeypatch):

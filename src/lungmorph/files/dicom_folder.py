@@ -248,7 +248,8 @@ def _breathing_ct(
 
 
 def _twice(count: int) -> str:
-    return f"{count} slices are there twice, the same by SOPInstanceUID: one of each is read"
+    slices = "1 slice is" if count == 1 else f"{count} slices are"
+    return f"{slices} there twice, the same by SOPInstanceUID: one of each is read"
 
 
 # ------------------------------------------------------------------ who and when
