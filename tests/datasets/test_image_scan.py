@@ -92,14 +92,19 @@ def test_what_lies_beside_a_scan_is_noted_and_not_logged(
     shared = study()
     scan(tmp_path / "a", 1, shared)
     scan(tmp_path / "b", 2, shared)
-    dose = series(shared, SeriesNumber=9, SeriesDescription="dose", Modality="RTDOSE")
-    write_scan(tmp_path / "a" / "dose", phase_hu(9), dose)
+    tags = series(shared, SeriesNumber=9, SeriesDescription="dose", Modality="RTDOSE")
+    write_scan(tmp_path / "a" / "dose", phase_hu(9), tags)
+    write_structures(tmp_path / "b" / "RS.dcm", {"Lungs": [box(1)]}, shared)
     with caplog.at_level(logging.WARNING):
         (case,) = open_dataset(table(tmp_path)).cases
         np.testing.assert_array_equal(case.scan("fixed").load().data.numpy(), phase_hu(1))
         (report,) = check(open_dataset(tmp_path / "cases.csv"), quick=True)
-    (note,) = report.as_dict()["notes"]
-    assert "left aside: number 9 'dose'" in note
+    dose, drawn = report.as_dict()["notes"]
+    assert "left aside: number 9 'dose'" in dose
+    assert (
+        drawn
+        == f"{tmp_path / 'b' / 'RS.dcm'}: a structure set, used only where a table names it as a mask"
+    )
     assert caplog.messages == []
 
 

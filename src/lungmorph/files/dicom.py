@@ -17,6 +17,8 @@ from ..errors import InputError
 from ..space import Grid, Volume
 from .dicom_header import (
     Header,
+    check_whole,
+    has_image,
     image_header,
     is_localizer,
     is_structure_set,
@@ -114,7 +116,7 @@ def list_series(folder: str | os.PathLike[str]) -> list[Series]:
     Raises:
         InputError: no such folder.
     """
-    return [series for series, _ in _grouped(Path(folder))]
+    return [series for series, _ in _grouped(Path(folder))[0]]
 
 
 def read_series(folder: str | os.PathLike[str], series: str | None = None) -> Volume:
@@ -152,7 +154,7 @@ def _warned(found: Located) -> Located:
 def locate_series(folder: str | os.PathLike[str], series: str | None = None) -> Located:
     """What :func:`read_series` would read, from headers alone; raises what it does, and logs nothing."""
     folder = Path(folder)
-    found = _grouped(folder)
+    found, sets = _grouped(folder)
     if not found:
         raise InputError(folder, expected="a folder with DICOM images", found="none in it")
     try:
@@ -173,18 +175,26 @@ def locate_series(folder: str | os.PathLike[str], series: str | None = None) -> 
         order, grid = stack_geometry(folder, headers)
     except InputError as error:
         raise phases_line(folder, headers) or error from error
+    for path in sets:
+        notes.append(f"{path}: a structure set, used only where a table names it as a mask")
     return Located(tuple(headers[i] for i in order), grid, tuple(notes))
 
 
-def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
+def _grouped(folder: Path) -> tuple[list[tuple[Series, list[Header]]], list[Path]]:
+    """The series below a folder with their slices, and the structure sets there."""
     if not folder.is_dir():
         raise InputError(folder, expected="a DICOM folder", found="nothing there")
     groups: dict[str, list[Header]] = defaultdict(list)
     others: list[Path] = []
+    sets: list[Path] = []
     for path in files_below(folder):
-        header = image_header(path)
+        header = read_header(path)
         if header is None:
             others.append(path)
+            continue
+        check_whole(path, header)
+        if not has_image(header):
+            sets += [path] if is_structure_set(header) else []
             continue
         groups[str(header.SeriesInstanceUID)].extend(slices_of(header))
     slices = (path_of(header) for members in groups.values() for header in members)
@@ -203,7 +213,7 @@ def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
             files=tuple(path_of(header) for header in members),
         )
         listed.append((made, members))
-    return sorted(listed, key=lambda item: (item[0].number or 0, item[0].uid))
+    return sorted(listed, key=lambda item: (item[0].number or 0, item[0].uid)), sets
 
 
 def _choose(

@@ -24,6 +24,10 @@ def differences(phases: Sequence[Phase]) -> list[str]:
     if len({phase.grid.size[:2] for phase in phases}) > 1:
         sizes = ", ".join(f"{p.name} {p.grid.size[0]}x{p.grid.size[1]}" for p in phases)
         notes.append(f"phases differ in their matrix: {sizes}")
+    steps = [tuple(f"{v:.4g}" for v in phase.grid.spacing) for phase in phases]
+    if len(set(steps)) > 1:
+        listed = ", ".join(f"{p.name} {'x'.join(s)}" for p, s in zip(phases, steps, strict=True))
+        notes.append(f"phases differ in their spacing: {listed} mm")
     tilts = [number(header, "GantryDetectorTilt") or 0.0 for p in phases for header in p.headers]
     if tilt := max(tilts, key=abs, default=0.0):
         notes.append(
