@@ -256,13 +256,16 @@ def test_enhanced_ct_of_one_scan(tmp_path, oblique):
     np.testing.assert_allclose(image.grid.to_world((6, 4, 4)), last, atol=1e-6)
 
 
-def test_phases_of_another_spacing_are_noted(tmp_path):
+def test_phases_of_another_spacing_or_orientation_are_noted(tmp_path):
     shared = study()
     for k, p in enumerate((0, 50)):
         own = series(shared, SeriesNumber=k, SeriesDescription=f"4D {p}%")
-        write_scan(tmp_path, phase_hu(p), own, spacing=(0.9 + 0.1 * k, 1.1, 2.5))
-    note = "phases differ in their spacing: 0 % 0.9x1.1x2.5, 50 % 1x1.1x2.5 mm"
-    assert note in one(tmp_path).notes
+        prone = np.diag([-1.0, -1.0, 1.0]) if k else None
+        steps = (0.9 + 0.1 * k, 1.1, 2.5)
+        write_scan(tmp_path, phase_hu(p), own, spacing=steps, direction=prone)
+    notes = one(tmp_path).notes
+    assert "phases differ in their spacing: 0 % 0.9x1.1x2.5, 50 % 1x1.1x2.5 mm" in notes
+    assert "phases differ in their orientation: 50 % from 0 %" in notes
 
 
 def test_oblique_series_in_any_order(tmp_path, oblique):
