@@ -146,7 +146,7 @@ def test_an_unclear_case_beside_a_clear_one_is_its_problem(tmp_path: Path) -> No
     assert (a.problems, a.complete) == ((), True)
     assert "names that say which scan is fixed and which is moving" in b.problems[0]
     assert not b.complete
-    assert "1 images (notes/lobes.nii)" in dataset.notes[0]
+    assert "1 image (notes/lobes.nii)" in dataset.notes[0]
 
 
 def test_a_phase_of_the_pair_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -206,4 +206,5 @@ def _left(root: Path, aside: Sequence[Path], why: str) -> list[str]:
         return []
     names = ", ".join(path.relative_to(root).as_posix() for path in aside[:5])
     more = ", ..." if len(aside) > 5 else ""
-    return [f"left aside, {why}: {len(aside)} images ({names}{more})"]
+    count = "1 image" if len(aside) == 1 else f"{len(aside)} images"
+    return [f"left aside, {why}: {count} ({names}{more})"]
