@@ -246,6 +246,18 @@ def test_enhanced_ct_may_be_compressed(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_enhanced_ct_without_the_places_of_its_frames_is_one_line(tmp_path):
+    path = scanners.enhanced(tmp_path / "4d.dcm", (0, 50))
+    data = pydicom.dcmread(path)
+    del data.PerFrameFunctionalGroupsSequence
+    data.save_as(path)
+    (line,) = find_phases(tmp_path).problems
+    assert line.startswith(f"{path}: expected frames of which each has its position")
+    assert "found a multi-frame file of 10 frames without; export it again" in line
+    with pytest.raises(InputError, match="multi-frame file of 10 frames"):
+        read_image(tmp_path)
+
+
 def test_enhanced_ct_of_one_scan(tmp_path, oblique):
     path = scanners.enhanced(tmp_path / "3d.dcm", (50,), oblique)
     for where in (path, tmp_path):

@@ -205,7 +205,9 @@ def image_header(path: Path) -> Header | None:
 
 
 def check_whole(path: Path, header: Header) -> None:
-    """Refuse a header without image that was meant to have one: dropping it would shorten the scan.
+    """Refuse a header without image, or without places of its frames, that was meant to have them.
+
+    Dropping it would shorten the scan.
 
     Raises:
         InputError: that.
@@ -220,6 +222,13 @@ def check_whole(path: Path, header: Header) -> None:
             expected="a whole CT slice",
             found="one without series or size",
             do="it is truncated: copy it again",
+        )
+    if meant and (number(header, "NumberOfFrames") or 1) > 1 and "Frames" not in header:
+        raise InputError(
+            path,
+            expected="frames of which each has its position (PerFrameFunctionalGroupsSequence)",
+            found=f"a multi-frame file of {header.NumberOfFrames} frames without",
+            do="export it again, or convert it to NIfTI",
         )
 
 
