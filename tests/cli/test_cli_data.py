@@ -117,6 +117,8 @@ def test_raw_images_of_another_size(tmp_path: Path, capsys: pytest.CaptureFixtur
         (("--size", "256x256"), "--size: expected three whole numbers"),
         (("--size", "25.5x256x94"), "--size: expected three whole numbers"),
         (("--spacing", "1x1x-2"), "--spacing: expected three numbers of mm"),
+        (("--option", "size=256x256"), "--option size: expected three whole numbers"),
+        (("--option", "spacing=big"), "--option spacing: expected three numbers of mm"),
         (("--pattern", "{name}.nii"), "found {name}"),
         (("--colour", "red"), "No such option"),
     ],

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -9,8 +10,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from lungmorph.datasets import dicom_4d, open_dataset
+from lungmorph.datasets.check import check
 from lungmorph.datasets.lung_names import lung_regions, lung_side
 from lungmorph.errors import InputError
+from lungmorph.files.dicom_header import read_header
 from replicas import dicom_4d as scanners
 from replicas.dicom_4d import ORIGIN, SPACING, phase_hu, series, study, write_scan
 from replicas.rtstruct import write_structures
@@ -58,6 +61,25 @@ def on(*slices):
 
 
 # ------------------------------------------------------------------ cases
+
+
+def test_a_slice_that_is_missing_at_an_end_is_a_warning(tmp_path):
+    _, slices = write_4d(tmp_path, (0, 25, 50, 75))
+    Path(slices[25][-1].filename).unlink()
+    (report,) = check(open_dataset(tmp_path), quick=True)
+    (line,) = report.warnings
+    assert line.startswith(f"{tmp_path / '2'}, T25: expected 5 slices, as in most phases, found 4;")
+    assert report.problems == ()
+
+
+def test_one_slice_is_enough_to_know_it_by(tmp_path, monkeypatch):
+    scanners.ge(tmp_path)
+    read = []
+    monkeypatch.setattr(
+        dicom_4d, "read_header", lambda path: read.append(path) or read_header(path)
+    )
+    assert dicom_4d.recognises(tmp_path)
+    assert len(read) == 1
 
 
 def test_a_4d_ct_is_a_case(tmp_path):

@@ -287,9 +287,11 @@ def test_missing_landmarks(tmp_path):
     made.files["sampled", "T20"].unlink()
     made.files["sampled", "T50"].unlink()
     (case,) = opened(tmp_path).cases
+    place = "found none; copy the file to its place beside"
+    extremes, sampled = (made.files[kind, "T00"] for kind in ("extremes", "sampled"))
     assert [line.split("expected ")[1] for line in case.problems] == [
-        "landmarks ExtremePhases of T50, found none",
-        "landmarks Sampled4D of T20, T50, found none",
+        f"landmarks ExtremePhases of T50, {place} {extremes}",
+        f"landmarks Sampled4D of T20, T50, {place} {sampled}",
     ]
     (sampled,) = case.landmark_sets
     assert set(sampled.points) == {"T00", "T10", "T30", "T40"}

@@ -146,7 +146,7 @@ def test_an_unclear_case_beside_a_clear_one_is_its_problem(tmp_path: Path) -> No
     assert (a.problems, a.complete) == ((), True)
     assert "names that say which scan is fixed and which is moving" in b.problems[0]
     assert not b.complete
-    assert "1 images (notes/lobes.nii)" in dataset.notes[0]
+    assert "1 image (notes/lobes.nii)" in dataset.notes[0]
 
 
 def test_a_phase_of_the_pair_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -161,6 +161,48 @@ def test_two_masks_of_one_image_are_not_guessed(tmp_path: Path) -> None:
     (case,) = open_dataset(tmp_path).cases
     assert "expected one lung mask, found" in case.problems[0]
     assert case.scan("exp").lungs is None
+
+
+@pytest.mark.parametrize(
+    ("scan", "mask"),
+    [
+        ("imagesTr/p1_{}.nii.gz", "masksTr/p1_{}.nii.gz"),
+        ("imagesTr/p1_{}_0000.nii.gz", "masksTr/p1_{}.nii.gz"),
+        ("p1_{}.nii.gz", "lungMasks/p1_{}.mha"),
+        ("scans/p1/{}.nii.gz", "lung_masks/p1/{}_lungs.nii.gz"),
+        ("p1/images/{}.mha", "p1/Segmentations/{}.mha"),
+        ("p1_{}.nii.gz", "p1_{}_lung_label.nii.gz"),
+    ],
+)
+def test_masks_may_have_a_folder_of_their_own(tmp_path: Path, scan: str, mask: str) -> None:
+    for name in ("exp", "insp"):
+        write(tmp_path / scan.format(name), chest())
+        write_mask(tmp_path / mask.format(name))
+    dataset = open_dataset(tmp_path)
+    (case,) = dataset.cases
+    assert len(case.scans) == 2
+    assert all(scan.lungs is not None and scan.lungs().data.any() for scan in case.scans)
+    assert case.problems == dataset.notes == ()
+
+
+@pytest.mark.parametrize(
+    "label", ["labelsTr/p1_{}.nii.gz", "p1_{}_label.nii.gz", "label_maps/p1_{}_seg.nii.gz"]
+)
+def test_labels_are_no_scans_and_no_lungs(tmp_path: Path, label: str) -> None:
+    for name in ("exp", "insp"):
+        images(tmp_path, f"imagesTr/p1_{name}.nii.gz" if "/" in label else f"p1_{name}.nii.gz")
+        images(tmp_path, label.format(name))
+    dataset = open_dataset(tmp_path, "folder")
+    (case,) = dataset.cases
+    assert [scan.lungs for scan in case.scans] == [None, None]
+    (note,) = dataset.notes
+    assert f"they are the lungs of one image: 2 images ({label.format('exp')}," in note
+
+
+def test_a_scan_in_a_folder_that_is_called_so_stays_one(tmp_path: Path) -> None:
+    images(tmp_path, "labels/p1_exp.nii.gz", "labels/p1_insp.nii.gz")
+    (case,) = open_dataset(tmp_path).cases
+    assert len(case.scans) == 2
 
 
 def test_a_pattern_names_case_patient_and_phase(tmp_path: Path) -> None:

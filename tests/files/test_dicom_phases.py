@@ -234,6 +234,30 @@ def test_enhanced_ct_on_an_oblique_grid(tmp_path, oblique):
         np.testing.assert_allclose(phase.grid.to_world((6, 4, 4)), last, atol=1e-6)
 
 
+def test_enhanced_ct_may_be_compressed(tmp_path, capfd):
+    path = scanners.enhanced(tmp_path / "4d.dcm", (0, 25, 50, 75))
+    data = pydicom.dcmread(path)
+    data.compress(RLELossless, generate_instance_uid=False)
+    data.save_as(path)
+    np.testing.assert_array_equal(read_phase(tmp_path, "50").data.numpy(), phase_hu(50))
+    path.write_bytes(path.read_bytes()[:-900])
+    with pytest.raises(InputError, match=r"unknown compression \(RLE Lossless\); export"):
+        read_phase(tmp_path, "50")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_enhanced_ct_without_the_places_of_its_frames_is_one_line(tmp_path):
+    path = scanners.enhanced(tmp_path / "4d.dcm", (0, 50))
+    data = pydicom.dcmread(path)
+    del data.PerFrameFunctionalGroupsSequence
+    data.save_as(path)
+    (line,) = find_phases(tmp_path).problems
+    assert line.startswith(f"{path}: expected frames of which each has its position")
+    assert "found a multi-frame file of 10 frames without; export it again" in line
+    with pytest.raises(InputError, match="multi-frame file of 10 frames"):
+        read_image(tmp_path)
+
+
 def test_enhanced_ct_of_one_scan(tmp_path, oblique):
     path = scanners.enhanced(tmp_path / "3d.dcm", (50,), oblique)
     for where in (path, tmp_path):
@@ -242,6 +266,18 @@ def test_enhanced_ct_of_one_scan(tmp_path, oblique):
         assert read_grid(where) == image.grid
     last = oblique @ (np.asarray(SPACING) * (6, 4, 4)) + ORIGIN
     np.testing.assert_allclose(image.grid.to_world((6, 4, 4)), last, atol=1e-6)
+
+
+def test_phases_of_another_spacing_or_orientation_are_noted(tmp_path):
+    shared = study()
+    for k, p in enumerate((0, 50)):
+        own = series(shared, SeriesNumber=k, SeriesDescription=f"4D {p}%")
+        prone = np.diag([-1.0, -1.0, 1.0]) if k else None
+        steps = (0.9 + 0.1 * k, 1.1, 2.5)
+        write_scan(tmp_path, phase_hu(p), own, spacing=steps, direction=prone)
+    notes = one(tmp_path).notes
+    assert "phases differ in their spacing: 0 % 0.9x1.1x2.5, 50 % 1x1.1x2.5 mm" in notes
+    assert "phases differ in their orientation: 50 % from 0 %" in notes
 
 
 def test_oblique_series_in_any_order(tmp_path, oblique):

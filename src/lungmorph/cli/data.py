@@ -158,13 +158,13 @@ def opened(
     Raises:
         InputError: as :func:`lungmorph.datasets.open_dataset`; a size, spacing or option that is none.
     """
-    own: dict[str, Any] = {
-        "pattern": pattern,
-        "size": None if size is None else [int(n) for n in _three("--size", size, whole=True)],
-        "spacing": None if spacing is None else _three("--spacing", spacing, whole=False),
-    }
     options: dict[str, Any] = dict(_named(text) for text in more or ())
+    own = {"pattern": pattern, "size": size, "spacing": spacing}
     options |= {name: value for name, value in own.items() if value is not None}
+    for name in ("size", "spacing"):
+        if name in options:
+            how = "--option " if own[name] is None else "--"
+            options[name] = _three(how + name, options[name], whole=name == "size")
     from ..datasets import open_dataset
 
     return open_dataset(root, kind, **options)

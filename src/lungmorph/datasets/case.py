@@ -33,6 +33,7 @@ class Scan:
         structures: further masks by name (targets, organs), read the same way.
         files: every file that image and masks are read from; those of ``source`` if None.
         part: which series or phase of ``source`` it is, where that holds several and it was chosen.
+        notes: what was assumed or left aside when it was looked for, one line each; not defects.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Scan:
     structures: Mapping[str, Callable[[], Volume]] = field(default_factory=dict)
     files: Callable[[], Iterable[Path]] | None = None
     part: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

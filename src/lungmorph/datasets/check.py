@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -133,6 +134,7 @@ def _looked_at(case: Case, step: Callable[[Scan], None] | None) -> CaseReport:
         there = ", ".join(scan.name for scan in case.scans) or "none"
         problems.append(f"expected the scans {case.fixed} and {case.moving}, found {there}")
     _in_images(case, problems, warnings)
+    _as_many_slices(case, warnings)
     pair = case.landmarks(case.fixed, case.moving)
     before = None
     if pair is not None and len(pair[0]) > 0:
@@ -158,7 +160,7 @@ def _looked_at(case: Case, step: Callable[[Scan], None] | None) -> CaseReport:
         in_lungs=None if step is None else _voxels(case, step, problems, warnings),
         problems=tuple(dict.fromkeys(problems)),  # a mask may be read by the same file as its image
         warnings=tuple(warnings),
-        notes=case.notes,
+        notes=tuple(dict.fromkeys((*case.notes, *(n for scan in case.scans for n in scan.notes)))),
     )
 
 
@@ -173,6 +175,21 @@ def _in_images(case: Case, problems: list[str], warnings: list[str]) -> None:
                 where = f"the image {scans[name].source}"
                 bad = inside.mean() < LEAST_IN_IMAGE
                 _outside(what, inside, where, problems if bad else warnings)
+
+
+def _as_many_slices(case: Case, warnings: list[str]) -> None:
+    """Whether a phase has other slices than most: what is missing at an end leaves no gap."""
+    phases = [scan for scan in case.scans if scan.percent is not None]
+    counts = Counter(scan.grid.size[2] for scan in phases)
+    usual, times = counts.most_common(1)[0] if counts else (0, 0)
+    if len(phases) < 3 or 2 * times <= len(phases):
+        return
+    expected = f"{usual} slices, as in most phases"
+    do = "copy it again, if slices are missing at an end"
+    for scan in phases:
+        if (count := scan.grid.size[2]) != usual:
+            what = f"{scan.source}, {scan.name}"
+            warnings.append(str(InputError(what, expected=expected, found=str(count), do=do)))
 
 
 def _voxels(

@@ -38,9 +38,12 @@ def recognises(root: Path) -> bool:
     """Whether there is a CT in DICOM below a folder, which is no pair of single scans by its names."""
     if not root.is_dir():
         return False
-    slices, broken = _some_slices(root)
-    phases = (label for tag in TAGS for label in tag.read(slices))
-    return bool(slices or broken) and (any(phases) or not folder.recognises(root))
+    looked_at = _some_slices(root)
+    first = next(looked_at, None)
+    if first is None or not folder.recognises(root):
+        return first is not None
+    slices = [*first, *(header for slices in looked_at for header in slices)]
+    return any(label for tag in TAGS for label in tag.read(slices))
 
 
 def open_dataset(
@@ -241,26 +244,24 @@ def _source(phase: Phase) -> Path:
 # ------------------------------------------------------------------ what a folder looks like
 
 
-def _some_slices(root: Path) -> tuple[list[Header], bool]:
-    """Slices of CT among some files of every folder, and whether others carry the mark of DICOM and cannot be read.
+def _some_slices(root: Path) -> Iterator[list[Header]]:
+    """The slices of every CT among some files of every folder; none of what carries the mark of DICOM and cannot be read.
 
     Objects of other kinds do not count as looked at.
     """
-    slices: list[Header] = []
-    seen = others = broken = 0
+    seen = others = 0
     for place, _, names in folders_below(root):
         for name in names[:: max(1, len(names) // _A_FOLDER)]:
             if seen > _LOOK_AT or others > _LOOK_AT_OTHERS:
-                return slices, broken > 0
+                return
             try:
                 header = read_header(place / name)
             except InputError:
-                broken += 1
                 seen += 1
+                yield []
                 continue
             is_ct = header is not None and text(header, "Modality") == "CT"
             seen += is_ct
             others += header is None
             if header is not None and is_ct and has_image(header):
-                slices += slices_of(header)
-    return slices, broken > 0
+                yield slices_of(header)

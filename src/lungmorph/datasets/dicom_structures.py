@@ -79,6 +79,25 @@ def attach_structures(found: DicomFolder) -> Structures:
     return made
 
 
+def drawn_on(path: Path, image: Phase) -> Drawn:
+    """The regions of a structure set that is said to be of one scan.
+
+    Raises:
+        InputError: as :func:`lungmorph.files.rtstruct.read_structures`; it was drawn on other slices.
+    """
+    one = read_structures(path)
+    own = frozenset(map(_image, image.headers))
+    named = one.drawn_on | one.images
+    targets, why = _targets(one, [image], ()) if not named or named & own else ([], "")
+    if not targets:
+        where = f"the slices of {image.files[0].parent}"
+        found = why or "one that was drawn on other slices"
+        raise InputError(path, expected=f"a structure set of {where}", found=found)
+    made = Drawn()
+    _add(made, one, image, own if one.drawn_on & own and one.drawn_on - own else None)
+    return made
+
+
 # ------------------------------------------------------------------ whose it is
 
 

@@ -148,7 +148,9 @@ def _landmark_sets(
             continue
         if missing := [scan for scan in expected.scans if scan not in there]:
             text = f"landmarks {expected.name} of {', '.join(missing)}"
-            problems.append(_line(files.folder, text, "none"))
+            beside = next((str(paths[0]) for paths in there.values()), "")
+            do = f"copy the file to its place beside {beside}" if beside else ""
+            problems.append(_line(files.folder, text, "none", do))
         points: dict[str, Landmarks] = {}
         for scan, paths in sorted(there.items()):
             if len(paths) == 1:

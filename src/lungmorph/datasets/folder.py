@@ -2,9 +2,9 @@
 
 Without a pattern the names have to say which scan is which: fixed and moving, exhale and inhale (or exp
 and insp), baseline and followup, T00 and T50 (of phases T00 to T90); the first of the two is fixed.
-Whatever else a name says is the case; if it says nothing else, the folder is. ``X_mask``, ``X_lungmask`` or ``X_lungs`` beside an image ``X`` is its
-lung mask, ``X_landmarks.csv`` (or ``.fcsv``, ``.mrk.json``) has its points, ``landmarks.csv`` or
-``CASE_landmarks.csv`` the pairs.
+Whatever else a name says is the case; if it says nothing else, the folder is. ``X_mask``, ``X_lungmask`` or ``X_lungs`` beside an image ``X``, or
+``X`` in a folder of masks, is its lung mask, ``X_landmarks.csv`` (or ``.fcsv``, ``.mrk.json``) has its points,
+``landmarks.csv`` or ``CASE_landmarks.csv`` the pairs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ..errors import InputError
 from .case import Case, Dataset, LandmarkSet, Scan, natural_order
-from .folder_images import Found, by_pattern, by_words, images_below, stem_of, without_masks
+from .folder_images import Found, by_pattern, by_words, images_below, stem_of
+from .folder_masks import sort_masks
 from .image_scan import image_scan
 from .landmark_files import pair_set, scan_set
 from .phases import EXHALE, INHALE, phase_name
@@ -29,7 +30,7 @@ def recognises(root: Path) -> bool:
     """Whether the names in a folder make up at least one pair."""
     if not root.is_dir():
         return False
-    groups = _grouped(by_words(root, without_masks(list(images_below(root)))[0]))
+    groups = _grouped(by_words(root, sort_masks(root, list(images_below(root))).images))
     return any(_pairs(group) for group in groups.values())
 
 
@@ -47,8 +48,8 @@ def open_dataset(root: Path, *, pattern: str | None = None) -> Dataset:
     """
     if not root.is_dir():
         raise InputError(root, expected="a folder", found="a file")
-    every = list(images_below(root))
-    images, masks = without_masks(every)
+    sorted_out = sort_masks(root, list(images_below(root)))
+    images, masks = sorted_out.images, sorted_out.masks
     found = by_words(root, images) if pattern is None else by_pattern(root, images, pattern)
     groups = _grouped(found)
     names = _ids(root, list(groups))
@@ -70,7 +71,11 @@ def open_dataset(root: Path, *, pattern: str | None = None) -> Dataset:
         raise unclear[0]
     cases.sort(key=lambda case: natural_order(case.id))
     aside = sorted(set(images) - {image.path for image in found})
-    return Dataset("folder", "a folder of pairs", root, tuple(cases), notes=_left(root, aside))
+    notes = [
+        *_left(root, aside, "for their names say no scan"),
+        *_left(root, sorted_out.labels, "for nothing says that they are the lungs of one image"),
+    ]
+    return Dataset("folder", "a folder of pairs", root, tuple(cases), notes=tuple(notes))
 
 
 def _grouped(found: Sequence[Found]) -> dict[tuple[str, ...], _Group]:
@@ -196,9 +201,10 @@ def _points(image: Path) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _left(root: Path, aside: Sequence[Path]) -> tuple[str, ...]:
+def _left(root: Path, aside: Sequence[Path], why: str) -> list[str]:
     if not aside:
-        return ()
+        return []
     names = ", ".join(path.relative_to(root).as_posix() for path in aside[:5])
     more = ", ..." if len(aside) > 5 else ""
-    return (f"left aside, for their names say no scan: {len(aside)} images ({names}{more})",)
+    count = "1 image" if len(aside) == 1 else f"{len(aside)} images"
+    return [f"left aside, {why}: {count} ({names}{more})"]

@@ -14,7 +14,7 @@ from ..files.dicom_mark import is_dicom
 from ..files.headers import READABLE
 from ..files.replace import file_suffix
 from .phases import percent_of
-from .scan_names import ScanName, taken_apart, without_mask
+from .scan_names import ScanName, taken_apart
 
 #: Folders below the root that are looked into.
 DEPTH = 4
@@ -72,19 +72,6 @@ def images_below(root: Path, depth: int = DEPTH) -> Iterator[Path]:
     for entry in inside if depth else ():
         if entry.is_dir():
             yield from images_below(Path(entry.path), depth - 1)
-
-
-def without_masks(images: Sequence[Path]) -> tuple[list[Path], dict[Path, list[Path]]]:
-    """The images that are no mask, and the masks of each of them."""
-    by_stem = {(path.parent, stem_of(path)): path for path in images}
-    masks: dict[Path, list[Path]] = {}
-    for path in images:
-        name = without_mask(stem_of(path))
-        image = None if name is None else by_stem.get((path.parent, name))
-        if image is not None:
-            masks.setdefault(image, []).append(path)
-    taken = {mask for several in masks.values() for mask in several}
-    return [path for path in images if path not in taken], masks
 
 
 def by_words(root: Path, images: Sequence[Path]) -> list[Found]:

@@ -24,7 +24,11 @@ _SIDES = {
     for word in words
 }
 _PHASE = re.compile(r"t(\d\d)|(\d\d?)(?:%|pct)")
-_MASK = re.compile(r"[_\-. ](?:(?:lungs?[_\-. ]?)?(?:mask|seg|segmentation)|lungs)$", re.IGNORECASE)
+_MASK = re.compile(
+    r"[_\-. ](?:(?:lungs?[_\-. ]?)?(?:mask|seg|segmentation)|lungs?[_\-. ]?labels?|lungs)$",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"[_\-. ](?:labels?|label[_\-. ]?map)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -66,5 +70,14 @@ def taken_apart(stem: str) -> ScanName:
 
 def without_mask(stem: str) -> str | None:
     """The name of the image that a mask belongs to ("T00" for "T00_lungmask"); None for no mask."""
-    match = _MASK.search(stem)
+    return _without(_MASK, stem)
+
+
+def without_label(stem: str) -> str | None:
+    """The name of the image that labels belong to ("T00" for "T00_label"); None for no labels."""
+    return _without(_LABEL, stem)
+
+
+def _without(ending: re.Pattern[str], stem: str) -> str | None:
+    match = ending.search(stem)
     return stem[: match.start()] if match else None

@@ -17,10 +17,14 @@ from ..errors import InputError
 from ..space import Grid, Volume
 from .dicom_header import (
     Header,
+    check_whole,
+    has_image,
     image_header,
     is_localizer,
+    is_structure_set,
     number,
     path_of,
+    read_header,
     slices_of,
     text,
 )
@@ -31,7 +35,15 @@ from .phase_divide import is_volume
 from .slices import check_alike, stack_geometry
 from .walk import files_below
 
-__all__ = ["Series", "list_series", "read_series", "read_series_grid", "series_of"]
+__all__ = [
+    "Located",
+    "Series",
+    "list_series",
+    "locate_series",
+    "read_series",
+    "read_series_grid",
+    "series_of",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +68,25 @@ class Series:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Located:
+    """A CT series whose voxels are still on the disk.
+
+    Attributes:
+        headers: of its slices, in their order along the normal.
+        grid: of the image, LPS mm.
+        notes: what lies beside it and was left aside, one line each.
+    """
+
+    headers: tuple[Header, ...]
+    grid: Grid
+    notes: tuple[str, ...] = ()
+
+    def load(self) -> Volume:
+        """The image, float32 HU; raises as :func:`lungmorph.files.dicom_pixels.read_stack`."""
+        return read_stack(self.headers, self.grid)
+
+
 def series_of(path: str | os.PathLike[str]) -> str:
     """The SeriesInstanceUID of one file.
 
@@ -63,14 +94,18 @@ def series_of(path: str | os.PathLike[str]) -> str:
         InputError: it has none, or is no DICOM image.
     """
     header = image_header(Path(path))
-    if header is None:
-        raise InputError(
-            path,
-            expected="a DICOM image",
-            found="a DICOM file without image",
-            do="give the folder that it lies in" if Path(path).name == "DICOMDIR" else "",
+    if header is not None:
+        return str(header.SeriesInstanceUID)
+    found, do = "a DICOM file without image", ""
+    if Path(path).name == "DICOMDIR":
+        do = "give the folder that it lies in"
+    elif (other := read_header(Path(path))) and is_structure_set(other):
+        found = "a structure set (RTSTRUCT)"
+        do = (
+            "name it as a mask in a table, beside the DICOM scan that it was drawn on (see"
+            " docs/datasets.md), or write its regions as mask images"
         )
-    return str(header.SeriesInstanceUID)
+    raise InputError(path, expected="a DICOM image", found=found, do=do)
 
 
 def list_series(folder: str | os.PathLike[str]) -> list[Series]:
@@ -81,7 +116,7 @@ def list_series(folder: str | os.PathLike[str]) -> list[Series]:
     Raises:
         InputError: no such folder.
     """
-    return [series for series, _ in _grouped(Path(folder))]
+    return [series for series, _ in _grouped(Path(folder))[0]]
 
 
 def read_series(folder: str | os.PathLike[str], series: str | None = None) -> Volume:
@@ -102,27 +137,34 @@ def read_series(folder: str | os.PathLike[str], series: str | None = None) -> Vo
             or multi-frame files, missing tags, slices that do not decode, differ in orientation,
             size or pixel spacing, are missing, doubled, unevenly spaced, or sheared by a gantry tilt.
     """
-    return read_stack(*_located(Path(folder), series))
+    return _warned(locate_series(folder, series)).load()
 
 
 def read_series_grid(folder: str | os.PathLike[str], series: str | None = None) -> Grid:
     """Where :func:`read_series` would put its volume, without decoding a pixel; raises what it does."""
-    return _located(Path(folder), series)[1]
+    return _warned(locate_series(folder, series)).grid
 
 
-def _located(folder: Path, series: str | None) -> tuple[list[Header], Grid]:
-    """The headers of the chosen series in their order along its normal, and the grid that they fill."""
-    found = _grouped(folder)
+def _warned(found: Located) -> Located:
+    for line in found.notes:
+        _log.warning("%s", line)
+    return found
+
+
+def locate_series(folder: str | os.PathLike[str], series: str | None = None) -> Located:
+    """What :func:`read_series` would read, from headers alone; raises what it does, and logs nothing."""
+    folder = Path(folder)
+    found, sets = _grouped(folder)
     if not found:
         raise InputError(folder, expected="a folder with DICOM images", found="none in it")
     try:
-        chosen, headers = _choose(folder, found, series)
+        (chosen, headers), notes = _choose(folder, found, series)
     except InputError as error:
         every = [header for _, members in found for header in members]
         raise (series is None and phases_line(folder, every)) or error from error
     slices = [header for header in headers if not is_localizer(header)]
     if slices and (scouts := len(headers) - len(slices)):
-        _log.warning("%s, %s: left aside: localizers among its slices, %d", folder, chosen, scouts)
+        notes.append(f"{folder}, {chosen}: left aside: localizers among its slices, {scouts}")
         headers = slices
     if chosen.modality != "CT":
         raise InputError(
@@ -133,18 +175,26 @@ def _located(folder: Path, series: str | None) -> tuple[list[Header], Grid]:
         order, grid = stack_geometry(folder, headers)
     except InputError as error:
         raise phases_line(folder, headers) or error from error
-    return [headers[i] for i in order], grid
+    for path in sets:
+        notes.append(f"{path}: a structure set, used only where a table names it as a mask")
+    return Located(tuple(headers[i] for i in order), grid, tuple(notes))
 
 
-def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
+def _grouped(folder: Path) -> tuple[list[tuple[Series, list[Header]]], list[Path]]:
+    """The series below a folder with their slices, and the structure sets there."""
     if not folder.is_dir():
         raise InputError(folder, expected="a DICOM folder", found="nothing there")
     groups: dict[str, list[Header]] = defaultdict(list)
     others: list[Path] = []
+    sets: list[Path] = []
     for path in files_below(folder):
-        header = image_header(path)
+        header = read_header(path)
         if header is None:
             others.append(path)
+            continue
+        check_whole(path, header)
+        if not has_image(header):
+            sets += [path] if is_structure_set(header) else []
             continue
         groups[str(header.SeriesInstanceUID)].extend(slices_of(header))
     slices = (path_of(header) for members in groups.values() for header in members)
@@ -163,19 +213,20 @@ def _grouped(folder: Path) -> list[tuple[Series, list[Header]]]:
             files=tuple(path_of(header) for header in members),
         )
         listed.append((made, members))
-    return sorted(listed, key=lambda item: (item[0].number or 0, item[0].uid))
+    return sorted(listed, key=lambda item: (item[0].number or 0, item[0].uid)), sets
 
 
 def _choose(
     folder: Path, found: list[tuple[Series, list[Header]]], wanted: str | None
-) -> tuple[Series, list[Header]]:
+) -> tuple[tuple[Series, list[Header]], list[str]]:
+    """The series that is meant, and what to note of those that were left aside."""
     if wanted is None:
         volumes = [item for item in found if _is_ct_volume(*item)]
         if len(found) == 1 or len(volumes) == 1:
             only = (volumes or found)[0]
-            if beside := [item for item in found if item is not only]:
-                _log.warning("%s: read %s; left aside: %s", folder, only[0], _listing(beside))
-            return only
+            beside = [item for item in found if item is not only]
+            line = f"{folder}: read {only[0]}; left aside: {_listing(beside)}"
+            return only, [line] * bool(beside)
         raise InputError(
             folder,
             expected="one series",
@@ -193,7 +244,7 @@ def _choose(
     for test in tests if name else ():
         matches = [item for item in found if test(item[0])]
         if len(matches) == 1:
-            return matches[0]
+            return matches[0], []
         if matches:
             raise InputError(
                 folder,

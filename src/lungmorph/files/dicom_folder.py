@@ -22,6 +22,7 @@ from .dicom_header import (
     check_whole,
     has_image,
     is_localizer,
+    is_structure_set,
     name_of,
     numbers,
     path_of,
@@ -41,7 +42,6 @@ from .phase_text import labels_of
 from .slices import check_alike, stack_geometry
 from .walk import files_below
 
-RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 CONE_BEAM = "cone-beam CT"
 
 
@@ -94,7 +94,7 @@ def find_phases(
             if header is None:
                 others.append(path)
                 continue
-            if text(header, "SOPClassUID") == RTSTRUCT or text(header, "Modality") == "RTSTRUCT":
+            if is_structure_set(header):
                 made.structures.append(path)
                 continue
             check_whole(path, header)
@@ -248,7 +248,8 @@ def _breathing_ct(
 
 
 def _twice(count: int) -> str:
-    return f"{count} slices are there twice, the same by SOPInstanceUID: one of each is read"
+    slices = "1 slice is" if count == 1 else f"{count} slices are"
+    return f"{slices} there twice, the same by SOPInstanceUID: one of each is read"
 
 
 # ------------------------------------------------------------------ who and when

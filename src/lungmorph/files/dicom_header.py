@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
-from pydicom.uid import CTImageStorage
+from pydicom.uid import CTImageStorage, RTStructureSetStorage
 
 from ..errors import InputError
 from .dicom_mark import dicom_mark
@@ -185,6 +185,12 @@ def is_localizer(header: Header) -> bool:
     return "LOCALIZER" in text(header, "ImageType").upper()
 
 
+def is_structure_set(header: Header) -> bool:
+    """Whether a header is that of a structure set (RTSTRUCT)."""
+    by_class = text(header, "SOPClassUID") == RTStructureSetStorage
+    return by_class or text(header, "Modality") == "RTSTRUCT"
+
+
 def image_header(path: Path) -> Header | None:
     """The tags of a DICOM image, or None for any other file.
 
@@ -199,7 +205,9 @@ def image_header(path: Path) -> Header | None:
 
 
 def check_whole(path: Path, header: Header) -> None:
-    """Refuse a header without image that was meant to have one: dropping it would shorten the scan.
+    """Refuse a header without image, or without places of its frames, that was meant to have them.
+
+    Dropping it would shorten the scan.
 
     Raises:
         InputError: that.
@@ -214,6 +222,13 @@ def check_whole(path: Path, header: Header) -> None:
             expected="a whole CT slice",
             found="one without series or size",
             do="it is truncated: copy it again",
+        )
+    if meant and (number(header, "NumberOfFrames") or 1) > 1 and "Frames" not in header:
+        raise InputError(
+            path,
+            expected="frames of which each has its position (PerFrameFunctionalGroupsSequence)",
+            found=f"a multi-frame file of {header.NumberOfFrames} frames without",
+            do="export it again, or convert it to NIfTI",
         )
 
 

@@ -34,6 +34,13 @@ def read_phase(folder: str | os.PathLike[str], phase: str, series: str | None = 
 
 def find_phase(folder: str | os.PathLike[str], phase: str, series: str | None = None) -> Phase:
     """The phase that :func:`read_phase` reads, from headers alone; raises the same."""
+    return phase_and_whole(folder, phase, series)[0]
+
+
+def phase_and_whole(
+    folder: str | os.PathLike[str], phase: str, series: str | None = None
+) -> tuple[Phase, BreathingCT]:
+    """As :func:`find_phase`, with the 4D CT that it is one of."""
     phase, at, tag = phase.partition("@")
     found = find_phases(folder, tag.strip() if at else None)
     if not found.ct:
@@ -58,7 +65,7 @@ def find_phase(folder: str | os.PathLike[str], phase: str, series: str | None = 
     wanted = plain_name(phase)
     for one in fit[0].phases:
         if wanted in (plain_name(one.name), "" if one.percent is None else f"{one.percent:g}"):
-            return one
+            return one, fit[0]
     broken = [line for line in fit[0].problems if f"phase {wanted} %" in line]
     raise InputError(
         folder,

@@ -133,7 +133,9 @@ def _frame_values(path: Path, header: Header, frame: int) -> np.ndarray:
 def _all_frames(path: Path) -> np.ndarray:
     """The stored values of a multi-frame file, (frames, rows, columns)."""
     try:
-        stored = pydicom.dcmread(path).pixel_array
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            stored = pydicom.dcmread(path).pixel_array
     except (RuntimeError, *UNREADABLE) as e:
         raise _undecodable(path) from e
     return stored[None] if stored.ndim == 2 else stored
@@ -143,9 +145,21 @@ def _undecodable(path: Path) -> InputError:
     return InputError(
         path,
         expected="a slice that decodes",
-        found="truncated, damaged or unknown compression",
+        found=f"truncated, damaged or unknown compression{_compression(path)}",
         do="export the series again, without compression",
     )
+
+
+def _compression(path: Path) -> str:
+    """How the voxels are encoded, in brackets; empty where they are not compressed or the file does not say."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            meta = pydicom.dcmread(path, specific_tags=[], stop_before_pixels=True).file_meta
+            syntax = meta.TransferSyntaxUID
+            return f" ({syntax.name})" if syntax.is_compressed else ""
+    except UNREADABLE:
+        return ""
 
 
 def _padding(header: Header) -> tuple[float, float] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..errors import InputError
 from .breathing_ct import Phase
 from .dicom_header import number, text
@@ -24,6 +26,19 @@ def differences(phases: Sequence[Phase]) -> list[str]:
     if len({phase.grid.size[:2] for phase in phases}) > 1:
         sizes = ", ".join(f"{p.name} {p.grid.size[0]}x{p.grid.size[1]}" for p in phases)
         notes.append(f"phases differ in their matrix: {sizes}")
+    first = phases[0].grid
+    steps = [phase.grid.spacing for phase in phases]
+    if not np.allclose(steps, first.spacing, rtol=0.005):  # more than tables shake
+        listed = ", ".join(
+            f"{p.name} {'x'.join(f'{v:.4g}' for v in p.grid.spacing)}" for p in phases
+        )
+        notes.append(f"phases differ in their spacing: {listed} mm")
+    if turned := [
+        p.name for p in phases if not np.allclose(p.grid.direction, first.direction, atol=1e-3)
+    ]:
+        notes.append(
+            f"phases differ in their orientation: {', '.join(turned)} from {phases[0].name}"
+        )
     tilts = [number(header, "GantryDetectorTilt") or 0.0 for p in phases for header in p.headers]
     if tilt := max(tilts, key=abs, default=0.0):
         notes.append(
