@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,8 +64,8 @@ def train(
         FloatingPointError: the loss is no longer finite; with what to try.
     """
     folder = Path(folder)
-    check_folder(folder, config, resume)
-    first_network(config)
+    resumed = check_folder(folder, config, resume)
+    first_network(config, resumed)
     planned = plan(config, folder)
     check_patients(folder, planned)
     fabric = launched(config.device)
@@ -76,7 +77,7 @@ def train(
             save_patients(folder, planned)
             for line in planned.problems:
                 log.warning("problem: %s", line)
-        card = {"config": _without_folders(config.model_dump())}
+        card = {"config": _card(config)}
         result = run(
             config,
             data.source,
@@ -100,12 +101,8 @@ def train(
         left(fabric)
 
 
-def _without_folders(value: Any) -> Any:
-    """A config for the card of weights, JSON-ready: files by their names, for weights are given away."""
-    if isinstance(value, dict):
-        return {key: _without_folders(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_folders(inner) for inner in value]
-    if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute()):
-        return Path(value).name
-    return value
+def _card(config: TrainingConfig) -> dict[str, Any]:
+    """A config for the card of weights, JSON-ready: they are given away, and tell nothing of patients and folders."""
+    told = json.loads(config.model_dump_json(exclude={"data"}))
+    init = None if config.init is None else Path(config.init).name
+    return told | {"data": config.data.for_card(), "init": init}
