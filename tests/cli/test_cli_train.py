@@ -230,6 +230,15 @@ def test_signal_is_not_forgotten_where_python_swallows_what_it_raises() -> None:
             assert told.number == number
 
 
+def test_batch_that_cannot_be_dealt_out_is_told_before_there_are_processes(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in ((), ("--check",)):
+        said = refused(capsys, tiny, "device.devices=3", "batch=4", "-o", tmp_path / "run", *more)
+        assert said == "error: batch: expected a multiple of 3, the number of processes, found 4"
+    assert not (tmp_path / "run").exists()
+
+
 def test_weights_that_are_given_away_tell_nothing_of_the_machine_and_its_patients(
     tiny: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

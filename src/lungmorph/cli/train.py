@@ -101,9 +101,11 @@ def _check(settings: Any, folder: Path, as_json: bool, new: bool) -> None:
     from ..training.checkpoint import check_folder
     from ..training.data import plan
     from ..training.data_config import Simulated
+    from ..training.fabric import check_batch, processes_of
     from ..training.patients import check_patients
     from ..training.warm_start import first_network
 
+    check_batch(settings, processes_of(settings.device)[0])
     network = first_network(settings, check_folder(folder, settings, not new))
     planned = plan(settings, folder)
     check_patients(folder, planned)

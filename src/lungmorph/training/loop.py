@@ -88,7 +88,7 @@ def run(
         FloatingPointError: the loss is no longer finite; with what to try.
     """
     fabric = launched(config.device) if fabric is None else fabric
-    check_batch(config, fabric)
+    check_batch(config, fabric.world_size)
     folder = Path(folder)
     check_folder(folder, config, resume)
     folder.mkdir(parents=True, exist_ok=True)

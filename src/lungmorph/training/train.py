@@ -12,7 +12,7 @@ from typing import Any
 from .checkpoint import check_folder
 from .config import TrainingConfig
 from .data import make_data, plan
-from .fabric import check_batch, launched, left
+from .fabric import check_batch, launched, left, processes_of
 from .judge import judge, save_judgement, summary
 from .loop import run
 from .patients import check_patients, save_patients
@@ -64,13 +64,14 @@ def train(
         FloatingPointError: the loss is no longer finite; with what to try.
     """
     folder = Path(folder)
+    # before there are processes, each of which would say it
+    check_batch(config, processes_of(config.device)[0])
     resumed = check_folder(folder, config, resume)
     first_network(config, resumed)
     planned = plan(config, folder)
     check_patients(folder, planned)
     fabric = launched(config.device)
     try:
-        check_batch(config, fabric)
         told = progress if fabric.is_global_zero else None
         data = make_data(config, planned, fabric, told)
         if fabric.is_global_zero:
