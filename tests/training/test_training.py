@@ -103,6 +103,19 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path, validation, uni
         assert curve(folder / name) == curve(tmp_path / name)
 
 
+def test_checkpoint_from_before_looks_and_init_were_written_down_goes_on(
+    tmp_path, validation, uninterrupted
+):
+    with pytest.raises(KeyboardInterrupt):
+        run(SHORT, Blobs(fail_at=5), validation[:1], tmp_path)
+    older = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del older["init"], older["progress"]["looked_at"]
+    torch.save(older, tmp_path / "checkpoint.pt")
+    run(SHORT, Blobs(), validation[:1], tmp_path)
+    for name in ("train.csv", "validation.csv"):
+        assert curve(uninterrupted[1] / name) == curve(tmp_path / name)
+
+
 def test_run_that_is_done_stays_as_it_is(uninterrupted, validation):
     whole, folder = uninterrupted
     source = Blobs()

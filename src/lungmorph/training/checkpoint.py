@@ -141,7 +141,7 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
         raise InputError(path, expected=expected, found="another format")
     if missing := _KEPT - content.keys():
         raise InputError(path, expected=expected, found=f"one without {min(missing)}")
-    other = ""
+    other, do = "", "train into another folder"
     if content["model_config"] != config.model.model_dump_json():
         other = "one of a network with another config"
     elif content["stages"] != _stages(config, len(content["stages"]) - 1):
@@ -152,8 +152,9 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
         other = f"one with the seed {content['seed']}, of other patients and pairs"
     elif content.get("init", _init(config)) != _init(config):
         other = f"one with init={content['init'] or 'null'}, which is not read again"
+        do = "leave it as it was, or train into another folder"
     if other:
-        raise InputError(path, expected=expected, found=other, do="train into another folder")
+        raise InputError(path, expected=expected, found=other, do=do)
     progress = content["progress"]
     # before it was written down, a look was always over when a checkpoint was written
     began = content["criterion"]["best"] < math.inf or progress["stage_step"] > 0
