@@ -21,6 +21,7 @@ from lungmorph.cli.train import _stop_on_signal
 from lungmorph.networks import load_model
 from lungmorph.space import Affine
 from lungmorph.training import load_config, train
+from lungmorph.training.data_config import Simulated
 
 #: A network of one level and a lattice that a step on it takes no time.
 TINY = """
@@ -229,16 +230,37 @@ def test_signal_is_not_forgotten_where_python_swallows_what_it_raises() -> None:
             assert told.number == number
 
 
-def test_weights_that_are_given_away_tell_nothing_of_the_machine(
+def test_batch_that_cannot_be_dealt_out_is_told_before_there_are_processes(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in ((), ("--check",)):
+        said = refused(capsys, tiny, "device.devices=3", "batch=4", "-o", tmp_path / "run", *more)
+        assert said == "error: batch: expected a multiple of 3, the number of processes, found 4"
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_are_given_away_tell_nothing_of_the_machine_and_its_patients(
     tiny: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lungmorph.registration.prealign.prealign", lambda *_: Affine.identity())
-    sources = f"data.sources=[{{kind: cases, path: {table}, split: {{train: [p1]}}}}]"
+    parts = "leave_out: [p2v0], split: {train: [p1], validation: [p0]}"
+    sources = f"data.sources=[{{kind: cases, path: {table}, {parts}}}]"
     call(tiny, sources, f"data.cache={tmp_path / 'kept'}", "stages.0.max_steps=1", "-o", tmp_path / "run")  # fmt: skip
     card = load_model(tmp_path / "run" / "weights.safetensors")[2]
-    assert card["config"]["data"]["sources"][0]["path"] == table.name
-    assert str(tmp_path) not in json.dumps(card)
-    assert str(table.parent) not in json.dumps(card)
+    told = card["config"]["data"]["sources"][0]
+    assert told["split"]["train_named"] == told["split"]["validation_named"] == 1
+    assert told["left_out"] == 1
+    text = json.dumps(card)
+    for name in (str(tmp_path), str(table.parent), table.name, "p0", "p1", "p2v0"):
+        assert f"{name}" not in text
+
+
+def test_a_card_counts_the_files_of_patients_that_were_moved() -> None:
+    files = (Path("/ct/John_Smith.nii.gz"), Path("/ct/Jane.nii.gz"))
+    held = {"anatomies": [files[1]], "pairs": 2}
+    told = Simulated(anatomies=files[:1], motions=files[:1], validation=held).for_card()
+    assert (told["anatomies"], told["motions"], told["validation"]["anatomies"]) == (1, 1, 1)
+    assert "J" not in json.dumps(told)
 
 
 def test_judging_can_be_stopped_and_is_made_up_for(

@@ -462,6 +462,11 @@ def test_info_says_what_a_model_costs(run: Run, tmp_path: Path) -> None:
     assert said["lattice"] == "24x24x24 at 4 mm"
     assert said["card"] == {"about": "untrained"}
     assert run("info", tmp_path / "m.safetensors", "--size", "big")[0] == 2
+    code, _, err = run("info", tmp_path / "m.safetensors", "--spacing", "0")
+    assert (code, "found 0 mm" in err) == (2, True)
+    (tmp_path / "m.safetensors").rename(tmp_path / "weights.safetensors")
+    code, _, err = run("info", tmp_path)
+    assert (code, f"name its weights: {tmp_path / 'weights.safetensors'}" in err) == (2, True)
 
 
 def test_info_of_the_error_network_by_name_and_by_file(run: Run, tmp_path: Path) -> None:

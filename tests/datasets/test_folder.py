@@ -144,7 +144,7 @@ def test_an_unclear_case_beside_a_clear_one_is_its_problem(tmp_path: Path) -> No
     dataset = open_dataset(tmp_path)
     a, b = dataset.cases
     assert (a.problems, a.complete) == ((), True)
-    assert "names that say which scan is fixed and which is moving" in b.problems[0]
+    assert f"case b: expected two scans, found {tmp_path / 'b/exp.nii'} alone" in b.problems[0]
     assert not b.complete
     assert "1 image (notes/lobes.nii)" in dataset.notes[0]
 

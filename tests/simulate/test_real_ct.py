@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lungmorph.simulate.real_ct import MARGIN_MM, anatomy_at
+from lungmorph.simulate.real_ct import MARGIN_MM, anatomy_at, cut_off
 from lungmorph.space import Affine, Grid, Volume
 
 
@@ -60,6 +60,17 @@ def test_coarser_voxels_do_not_alias():
     )
     inner = anatomy.ct.data[3:-3, 3:-3, 3:-3]
     assert float((inner - 200).abs().max()) < 25
+
+
+@pytest.mark.parametrize("step", [None, 2.5, 7.0])
+def test_a_scan_that_ends_within_the_lungs_is_told(step):
+    grid = Grid((40, 42, 30), (3.0, 3.5, 6.0))
+    ct = Volume(torch.zeros(grid.shape), grid)
+    for first, last, where in ((3, 27, ""), (0, 27, "below"), (0, 30, "below and above")):
+        lungs = torch.zeros(grid.shape, dtype=torch.bool)
+        lungs[first:last, 10:30, 8:30] = True
+        found = anatomy_at(ct, Volume(lungs, grid), step and (step, step, step))
+        assert cut_off(found) == where
 
 
 def test_lungs_that_lie_elsewhere_are_refused():

@@ -42,6 +42,12 @@ def test_base_is_merged_by_key_and_lists_are_replaced(small: Path) -> None:
     assert len(found.model.levels) == 2
 
 
+@pytest.mark.parametrize("change", ["loss={lncc:1}", "data.sources=[{kind:simulated}]"])
+def test_a_missing_space_after_a_colon_is_told(small: Path, change: str) -> None:
+    with pytest.raises(InputError, match=r"found '\w+:\w+'; write a space after its colon: \w+: "):
+        load_config(small, [change])
+
+
 def test_base_of_another_kind_of_network_leaves_nothing_behind(small: Path) -> None:
     child = small.parent / "child.yaml"
     child.write_text(

@@ -268,5 +268,7 @@ def test_case_without_a_partner_is_named(table: Path, tmp_path: Path) -> None:
     for name in ("a/fixed.mha", "a/moving.mha", "b/moving.mha"):
         (tmp_path / "folders" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "folders" / name).write_bytes((table / "p0v0_fixed.mha").read_bytes())
-    with pytest.raises(InputError, match=r"case b .*expected two scans, found .*moving\.mha"):
+    with pytest.raises(
+        InputError, match=r"case b: expected two scans, found .*moving\.mha alone.*leave_out"
+    ):
         planned(tmp_path, {"kind": "cases", "path": tmp_path / "folders"})

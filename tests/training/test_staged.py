@@ -156,6 +156,31 @@ def test_stopped_twice_and_resumed_gives_the_same_curve(
         assert torch.equal(value, parts.network.state_dict()[key]), key
 
 
+def test_stopped_within_validations_and_resumed_gives_the_same_curve(
+    tmp_path: Path, held_out: list[Any]
+) -> None:
+    stages = tuple(s.model_copy(update={"max_steps": 4}) for s in scheme().stages)
+    small = scheme(stages=stages, validate_every=3)
+    whole = run(small, Marked(), held_out[:3], tmp_path / "whole")
+    # of three pairs at the start, then before every step and in every validation
+    for sitting, last in enumerate((2, 5, 8, 11, 12)):
+        asked = [0]
+
+        def stop(asked: list[int] = asked, last: int = last) -> bool:
+            asked[0] += 1
+            return asked[0] >= last
+
+        result = run(small, Marked(), held_out[:3], tmp_path / "parts", stop=stop)
+        assert not result.finished, sitting
+        assert asked[0] <= last + 1  # no other pair is looked at
+    parts = run(small, Marked(), held_out[:3], tmp_path / "parts")
+    assert parts.finished
+    for name in ("train.csv", "validation.csv"):
+        assert curve(tmp_path / "whole" / name) == curve(tmp_path / "parts" / name)
+    for key, value in whole.network.state_dict().items():
+        assert torch.equal(value, parts.network.state_dict()[key]), key
+
+
 def start(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A program of its own, that finds the tests."""
     path = folder / "program.py"

@@ -103,6 +103,19 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path, validation, uni
         assert curve(folder / name) == curve(tmp_path / name)
 
 
+def test_checkpoint_from_before_looks_and_init_were_written_down_goes_on(
+    tmp_path, validation, uninterrupted
+):
+    with pytest.raises(KeyboardInterrupt):
+        run(SHORT, Blobs(fail_at=5), validation[:1], tmp_path)
+    older = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del older["init"], older["progress"]["looked_at"]
+    torch.save(older, tmp_path / "checkpoint.pt")
+    run(SHORT, Blobs(), validation[:1], tmp_path)
+    for name in ("train.csv", "validation.csv"):
+        assert curve(uninterrupted[1] / name) == curve(tmp_path / name)
+
+
 def test_run_that_is_done_stays_as_it_is(uninterrupted, validation):
     whole, folder = uninterrupted
     source = Blobs()
@@ -121,6 +134,29 @@ def test_run_that_is_done_can_have_another_stage_and_no_other_seed(tmp_path):
         run(config((2, 1), 0), Blobs(), [], tmp_path)
     with pytest.raises(InputError, match=f"one with the seed {longer.seed}"):
         run(longer.model_copy(update={"seed": longer.seed + 1}), Blobs(), [], tmp_path)
+
+
+def test_run_goes_on_without_the_weights_it_began_with_and_with_no_others(tmp_path):
+    first = tmp_path / "first.safetensors"
+    save_model(build(MODEL, 5), MODEL, {}, first)
+    begun = config((1, 1), 0, init=str(first))
+    run(begun, Blobs(), [], tmp_path / "run")
+    first.unlink()
+    longer = begun.model_copy(update={"stages": default_stages((1, 1), 2, patience=None)})
+    assert run(longer, Blobs(), [], tmp_path / "run").steps == 4
+    for other in (None, str(tmp_path / "other.safetensors")):
+        with pytest.raises(InputError, match=r"init=first\.safetensors, which is not read again"):
+            run(longer.model_copy(update={"init": other}), Blobs(), [], tmp_path / "run")
+
+
+def test_stages_of_one_name_are_told_apart_in_the_logs(tmp_path):
+    stage = StageConfig(name="again", levels=1, max_steps=2)
+    stages = (stage, stage.model_copy(update={"name": "both", "levels": 2}), stage)
+    run(config(stages=stages), Blobs(), [Blobs(seed=9).pair(0)], tmp_path)
+    for name in ("train.csv", "validation.csv"):
+        told = [row["stage"] for row in rows(tmp_path / name)]
+        assert list(dict.fromkeys(told)) == ["again (1)", "both", "again (3)"]
+    assert "stage again (3) from its step 0" in (tmp_path / "log.txt").read_text()
 
 
 def test_weights_that_are_not_finite_are_not_kept(tmp_path):

@@ -114,7 +114,7 @@ def model(
     from ..networks import choose, lattice_shape, load_model, measure
 
     network, config, card = load_model(name)
-    step = spacing or config.spacing_mm
+    step = config.spacing_mm if spacing is None else spacing
     if not 0.5 <= step <= 20:
         raise InputError("--spacing", expected="0.5 to 20 mm", found=f"{step:g} mm")
     shape = lattice_shape(extent_mm, step)

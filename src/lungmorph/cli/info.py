@@ -12,6 +12,8 @@ from ..errors import InputError
 from .console import facts, print_json, print_whole, stdout, table
 
 WEIGHTS_SUFFIX = ".safetensors"
+#: What a training run leaves in its folder.
+WEIGHTS = f"weights{WEIGHTS_SUFFIX}"
 #: Name of the network that predicts errors.
 ERROR_NETWORK = "error"
 
@@ -109,6 +111,13 @@ def kind_of(path: str) -> str:
     """
     place = Path(path)
     if place.is_dir():
+        if (place / WEIGHTS).is_file():
+            raise InputError(
+                path,
+                expected="an image, a transform or a model",
+                found="the folder of a training run",
+                do=f"name its weights: {place / WEIGHTS}",
+            )
         return "folder"
     if place.name.lower().endswith(WEIGHTS_SUFFIX):
         from ..quality.error_weights import is_error_network

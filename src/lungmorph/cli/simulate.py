@@ -213,7 +213,11 @@ def _make_sure_of_memory(recipe: Recipe, pairs: bool) -> None:
 
 
 def _summary(recipe: Recipe, kind: str, motion: str, cases: list[dict[str, Any]]) -> dict[str, Any]:
+    from ..simulate.real_ct import cut_off
+
     grid = recipe.grid
+    cut = "" if recipe.anatomy is None else cut_off(recipe.anatomy)
+    found = f"the CT ends within the lungs ({cut}): beyond, other phases repeat its last slice, outside of the masks"
     return {
         "kind": kind,
         "seed": recipe.seed,
@@ -227,6 +231,7 @@ def _summary(recipe: Recipe, kind: str, motion: str, cases: list[dict[str, Any]]
             "max": max(case["motion_mm"]["max"] for case in cases),
         },
         "cases": cases,
+        "problems": [found] if cut else [],
     }
 
 
@@ -243,6 +248,8 @@ def _tell(summary: dict[str, Any], output: Path, layout: Layout) -> None:
         f" {points:.0f} landmarks each."
     )
     console.print(f"Motion of the lung: mean {mean:.1f} mm, at most {most:.1f} mm.")
+    for line in summary["problems"]:
+        console.print(f"[red]problem[/] {line}")
     where = escape(str(output))
     console.print(f"Written to [bold]{where}[/]. Next:")
     if layout is Layout.dirlab:

@@ -101,11 +101,12 @@ def _check(settings: Any, folder: Path, as_json: bool, new: bool) -> None:
     from ..training.checkpoint import check_folder
     from ..training.data import plan
     from ..training.data_config import Simulated
+    from ..training.fabric import check_batch, processes_of
     from ..training.patients import check_patients
     from ..training.warm_start import first_network
 
-    check_folder(folder, settings, not new)
-    network = first_network(settings)
+    check_batch(settings, processes_of(settings.device)[0])
+    network = first_network(settings, check_folder(folder, settings, not new))
     planned = plan(settings, folder)
     check_patients(folder, planned)
     simulated = [source for source in settings.data.sources if isinstance(source, Simulated)]
@@ -128,15 +129,19 @@ def _check(settings: Any, folder: Path, as_json: bool, new: bool) -> None:
     if planned.train:
         console.print(
             f"on disk: {facts['training_pairs']} pairs of {facts['training_patients']} patients to"
-            f" train on, {len(planned.validation)} pairs to validate on"
+            f" train on, {_pairs(len(planned.validation))} to validate on"
         )
     if simulated:
         count = facts["simulated_validation_pairs"]
         console.print(f"simulated: pairs without end to train on, {count} to validate on")
     for name, count in facts["judged_pairs"].items():
-        console.print(f"judged on {count} pairs: {escape(name)}")
+        console.print(f"judged on {_pairs(count)}: {escape(name)}")
     for line in planned.problems:
         console.print(f"[red]problem[/] {escape(line)}")
+
+
+def _pairs(count: int) -> str:
+    return "1 pair" if count == 1 else f"{count} pairs"
 
 
 def _tell(trained: Trained, as_json: bool) -> None:

@@ -133,6 +133,13 @@ def _pair(case: str, group: _Group) -> tuple[str, str]:
             found=f"no {' and no '.join(lacking)}, only {listed}",
             do="copy it there, or say in a table which scans are the pair (see docs/datasets.md)",
         )
+    if len(files) == 1:
+        raise InputError(
+            f"case {case}",
+            expected="two scans",
+            found=f"{group[0].path} alone",
+            do="put the other one beside it",
+        )
     raise InputError(
         f"case {case}",
         expected="names that say which scan is fixed and which is moving",

@@ -51,6 +51,12 @@ def anatomy_at(ct: Volume, lungs: Volume, spacing: tuple[float, float, float] | 
     return real_anatomy(_splined(Volume(smooth, ct.grid), grid), _mask(lungs, grid))
 
 
+def cut_off(anatomy: Anatomy) -> str:
+    """Where the scan ends within the lungs, along the body's axis ("", "below", "above", "below and above")."""
+    ends = {"below": anatomy.lungs.data[0], "above": anatomy.lungs.data[-1]}
+    return " and ".join(where for where, end in ends.items() if bool(end.any()))
+
+
 def finer(anatomy: Anatomy, grid: Grid) -> Anatomy:
     """An anatomy on a finer grid over the same box, with nothing in it that it did not hold before."""
     if grid.same_as(anatomy.ct.grid):

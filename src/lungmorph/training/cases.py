@@ -42,6 +42,10 @@ def _unpaired(case: Case, where: Path) -> InputError:
     names = [name for name in (case.fixed, case.moving) if name]
     missing = [name for name in names if name not in {scan.name for scan in case.scans}]
     why = case.problems[0] if case.problems else ""
+    if not names and why:
+        # it names the case itself
+        do = "mend it, or name it in leave_out"
+        return InputError(where, expected="two scans in each case", found=why, do=do)
     found = " and ".join(f"no {name}" for name in missing)
     return InputError(
         f"case {case.id} of {where}",

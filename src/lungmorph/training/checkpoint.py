@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Progress:
         stage_step: of the current stage.
         stage_seconds: spent in the current stage, over all sittings.
         loss_sum, loss_count: of the training losses since the last look at them.
+        looked_at: ``stage_step`` of the last look at the stage; None before the first.
     """
 
     stage: int = 0
@@ -40,6 +42,7 @@ class Progress:
     stage_seconds: float = 0.0
     loss_sum: float = 0.0
     loss_count: int = 0
+    looked_at: int | None = None
 
 
 @dataclass
@@ -74,6 +77,7 @@ class State:
             "stages": _stages(config, self.progress.stage),
             "learns_from": config.data.learns_from(),
             "seed": config.seed,
+            "init": _init(config),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "best": self.best,
@@ -87,8 +91,8 @@ class State:
             torch.save(content, temporary)
 
 
-def check_folder(folder: Path, config: TrainingConfig, resume: bool = True) -> None:
-    """Look at what is in a run's folder before anything is computed for it.
+def check_folder(folder: Path, config: TrainingConfig, resume: bool = True) -> bool:
+    """Look at what is in a run's folder before anything is computed for it; True if there is a run to go on with.
 
     Raises:
         InputError: it is a file; there is a run in it that is not to be resumed; its checkpoint is one
@@ -98,7 +102,7 @@ def check_folder(folder: Path, config: TrainingConfig, resume: bool = True) -> N
         raise InputError(folder, expected="the folder of a run", found="a file")
     path = folder / CHECKPOINT
     if not path.exists():
-        return
+        return False
     if not resume:
         raise InputError(
             folder,
@@ -107,6 +111,7 @@ def check_folder(folder: Path, config: TrainingConfig, resume: bool = True) -> N
             do="resume it or name another folder",
         )
     read_checkpoint(path, config, torch.device("cpu"))
+    return True
 
 
 def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) -> dict[str, Any]:
@@ -136,7 +141,7 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
         raise InputError(path, expected=expected, found="another format")
     if missing := _KEPT - content.keys():
         raise InputError(path, expected=expected, found=f"one without {min(missing)}")
-    other = ""
+    other, do = "", "train into another folder"
     if content["model_config"] != config.model.model_dump_json():
         other = "one of a network with another config"
     elif content["stages"] != _stages(config, len(content["stages"]) - 1):
@@ -145,9 +150,21 @@ def read_checkpoint(path: Path, config: TrainingConfig, device: torch.device) ->
         other = "one that learned from other data, or from other patients of them"
     elif content.get("seed", config.seed) != config.seed:
         other = f"one with the seed {content['seed']}, of other patients and pairs"
+    elif content.get("init", _init(config)) != _init(config):
+        other = f"one with init={content['init'] or 'null'}, which is not read again"
+        do = "leave it as it was, or train into another folder"
     if other:
-        raise InputError(path, expected=expected, found=other, do="train into another folder")
+        raise InputError(path, expected=expected, found=other, do=do)
+    progress = content["progress"]
+    # before it was written down, a look was always over when a checkpoint was written
+    began = content["criterion"]["best"] < math.inf or progress["stage_step"] > 0
+    progress.setdefault("looked_at", progress["stage_step"] if began else None)
     return content
+
+
+def _init(config: TrainingConfig) -> str | None:
+    """What the run began with, wherever the file is now."""
+    return None if config.init is None else Path(config.init).name
 
 
 def _stages(config: TrainingConfig, current: int) -> list[str]:

@@ -94,6 +94,13 @@ class TrainingConfig(_Model):
         """The weights of a stage's loss."""
         return stage.loss or self.loss
 
+    def named_stage(self, number: int) -> StageConfig:
+        """The stage of this number (from 0), for logs: where another has its name, with its number (from 1)."""
+        stage = self.stages[number]
+        if sum(stage.name == other.name for other in self.stages) == 1:
+            return stage
+        return stage.model_copy(update={"name": f"{stage.name} ({number + 1})"})
+
     @model_validator(mode="before")
     @classmethod
     def _stages_say_what_differs(cls, given: Any) -> Any:

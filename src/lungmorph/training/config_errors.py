@@ -30,6 +30,9 @@ def no_numbers(content: Any, taken: Any, way: str = "") -> Iterator[tuple[str, s
 
 def told(path: Path, error: ValidationError, content: dict[str, Any]) -> InputError:
     """The first error as one line; an unknown key is told first, as it explains what is missing."""
+    for word in _stuck(content):
+        do = f"write a space after its colon: {word.replace(':', ': ', 1)}"
+        return InputError(path, expected="KEY: VALUE", found=repr(word), do=do)
     problems = error.errors(include_url=False)
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     loc = tuple(problem["loc"])
@@ -66,6 +69,16 @@ def told(path: Path, error: ValidationError, content: dict[str, Any]) -> InputEr
     message = message.replace("Input should be ", "").replace("Input ", "")
     said = "a section" if isinstance(found, dict) and found else repr(found)
     return InputError(f"{path}: {name}", expected=message, found=said)
+
+
+def _stuck(content: Any) -> Iterator[str]:
+    """Words with a colon as keys without a value: in braces YAML reads so what has no space after it."""
+    if isinstance(content, dict):
+        yield from (str(k) for k, v in content.items() if v is None and ":" in str(k))
+        content = list(content.values())
+    if isinstance(content, list):
+        for inner in content:
+            yield from _stuck(inner)
 
 
 def _readable(loc: tuple[int | str, ...], content: Any) -> str:

@@ -85,6 +85,13 @@ class Simulated(_Model):
                 raise ValueError(f"{min(both)} is in {name} of training and of validation")
         return self
 
+    def for_card(self) -> dict[str, Any]:
+        """As :meth:`DataConfig.for_card`: how many files there are."""
+        told = self.model_dump(mode="json")
+        for part in (told, told["validation"]):
+            part |= {name: len(part[name]) for name in ("anatomies", "motions")}
+        return told
+
     def learns_from(self) -> dict[str, Any]:
         """What pairs are made of, by the names of the files, wherever they are."""
         held = self.validation
@@ -138,6 +145,15 @@ class Cases(_Model):
     split: Split = Split()
     augment: bool = True
 
+    def for_card(self) -> dict[str, Any]:
+        """As :meth:`DataConfig.for_card`: how many patients are named."""
+        told = self.model_dump(mode="json", exclude={"path", "options", "leave_out"})
+        split = told["split"]
+        for part in [part for part, value in split.items() if isinstance(value, list)]:
+            # under its own key a count would be read as a share
+            split[f"{part}_named"] = len(split.pop(part))
+        return told | {"left_out": len(self.leave_out)}
+
     def learns_from(self) -> dict[str, Any]:
         """Which patients of which dataset, wherever it is."""
         left_out = list(self.leave_out)
@@ -184,6 +200,15 @@ class DataConfig(_Model):
         if not any(source.share for source in self.sources):
             raise ValueError("no source has a share above 0")
         return self
+
+    def for_card(self) -> dict[str, Any]:
+        """What weights tell of it when they are given away, JSON-ready: no name of a file, a folder or a patient."""
+        own = {"sources", "judge", "cache"}
+        return {
+            "sources": [source.for_card() for source in self.sources],
+            "judge": [{"reader": entry.reader} for entry in self.judge],
+            **self.model_dump(mode="json", exclude=own),
+        }
 
     def learns_from(self) -> list[dict[str, Any]]:
         """What must not change while a run goes on: JSON-ready, an entry for every source."""

@@ -33,9 +33,7 @@ def launched(config: DeviceConfig) -> Fabric:
             do="pip install 'lungmorph[train]'",
         ) from error
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    processes, here = config.devices, config.devices
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        processes, here = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    processes, here = processes_of(config)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice on hardware that lies idle
@@ -56,16 +54,23 @@ def launched(config: DeviceConfig) -> Fabric:
     return fabric
 
 
-def check_batch(config: TrainingConfig, fabric: Fabric) -> None:
+def processes_of(config: DeviceConfig) -> tuple[int, int]:
+    """How many there are or will be, on all machines and on this one."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    return config.devices, config.devices
+
+
+def check_batch(config: TrainingConfig, processes: int) -> None:
     """Every process takes as many pairs of a step as any other.
 
     Raises:
         InputError: they cannot be dealt out so.
     """
-    if config.batch % fabric.world_size:
+    if config.batch % processes:
         raise InputError(
             "batch",
-            expected=f"a multiple of {fabric.world_size}, the number of processes",
+            expected=f"a multiple of {processes}, the number of processes",
             found=str(config.batch),
         )
 

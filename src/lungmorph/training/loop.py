@@ -88,15 +88,16 @@ def run(
         FloatingPointError: the loss is no longer finite; with what to try.
     """
     fabric = launched(config.device) if fabric is None else fabric
-    check_batch(config, fabric)
+    check_batch(config, fabric.world_size)
     folder = Path(folder)
     check_folder(folder, config, resume)
     folder.mkdir(parents=True, exist_ok=True)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     trainer = _Trainer(config, source, validation, folder, fabric, card)
     trainer.watch = watch
+    trainer.asked = stop or (lambda: False)
     trainer.told_to_stop = lambda: (
-        (deadline is not None and time.monotonic() >= deadline) or (stop is not None and stop())
+        (deadline is not None and time.monotonic() >= deadline) or trainer.asked()
     )
     try:
         return trainer.run()
@@ -107,6 +108,7 @@ def run(
 
 class _Trainer:
     watch: Callable[[Status], None] | None
+    asked: Callable[[], bool]
     told_to_stop: Callable[[], bool]
 
     def __init__(
@@ -124,11 +126,12 @@ class _Trainer:
         self.outcome: Outcome | None = None
         self._checkpoint = folder / CHECKPOINT
         self._advice = ADVICE[config.device.precision]
-        self.model = first_network(config).to(fabric.device)
+        began = self._checkpoint.exists()
+        self.model = first_network(config, began).to(fabric.device)
         average = copy.deepcopy(self.model)
         self.state = State(self.model, average, None, None, Criterion(None, 0), Progress(), {})
         self._restored: dict[str, Any] = {}
-        if self._checkpoint.exists():
+        if began:
             self._restore()
         fabric.barrier()
         step = self.state.progress.step
@@ -141,7 +144,7 @@ class _Trainer:
         progress = self.state.progress
         finished = True
         while progress.stage < len(self.config.stages):
-            if not self._stage(self.config.stages[progress.stage]):
+            if not self._stage(self.config.named_stage(progress.stage)):
                 finished = False
                 break
         if finished:
@@ -165,7 +168,17 @@ class _Trainer:
         stepper = self._begin(stage)
         pairs = self._pairs(stage, stepper)
         saved, began, first = time.monotonic(), time.monotonic(), progress.stage_step
-        while not self._over(stage):
+        while True:
+            if self._due():
+                looked = self._look(stage)
+                self._save()
+                saved = time.monotonic()
+                if not looked:
+                    return False
+                if progress.stage_step == first:
+                    began = saved
+            if self._over(stage):
+                break
             if self._anybody(self.told_to_stop()):
                 self._save()
                 return False
@@ -189,16 +202,12 @@ class _Trainer:
                 if self.record is not None:
                     self.record.train(progress.step, stage, numbers)
             self._show(stage, numbers, rate)
-            looked = progress.stage_step % self.config.validate_every == 0
-            if looked:
-                self._look(stage)
-            if looked or time.monotonic() - saved >= 60 * self.config.checkpoint_minutes:
+            if time.monotonic() - saved >= 60 * self.config.checkpoint_minutes:
                 self._save()
                 saved = time.monotonic()
-        made = (progress.stage_step - first) * self.config.batch
-        log.info("stage %s: %.2f pairs/s", stage.name, made / (time.monotonic() - began))
-        self._end(stage)
-        return True
+        if made := (progress.stage_step - first) * self.config.batch:
+            log.info("stage %s: %.2f pairs/s", stage.name, made / (time.monotonic() - began))
+        return self._end(stage)
 
     def _begin(self, stage: StageConfig) -> Stepper:
         state = self.state
@@ -212,10 +221,6 @@ class _Trainer:
             self.fabric.strategy.precision.load_state_dict(self._restored["precision"])
         self._restored = {}
         log.info("stage %s from its step %d", stage.name, state.progress.stage_step)
-        if state.progress.stage_step == 0 and state.criterion.best == math.inf and self.validation:
-            # a stage that only makes things worse then ends with what it began with
-            self._look(stage)
-            self._save()
         return stepper
 
     def _pairs(self, stage: StageConfig, stepper: Stepper) -> Iterator[Pair]:
@@ -231,6 +236,15 @@ class _Trainer:
         if reached:
             log.info("stage %s ends: %s", stage.name, reached)
         return bool(reached)
+
+    def _due(self) -> bool:
+        """Whether it is time to look."""
+        progress = self.state.progress
+        if progress.stage_step == 0 and not self.validation:
+            return False
+        # at the stage's start too: one that only makes things worse then ends with what it began with
+        on_time = progress.stage_step % self.config.validate_every == 0
+        return on_time and progress.looked_at != progress.stage_step
 
     def _spent(self, stage: StageConfig) -> float:
         """Share of the stage's budget that is used up, of steps or of time, whichever is more."""
@@ -272,16 +286,22 @@ class _Trainer:
 
     # ---------------------------------------------------------- looking
 
-    def _look(self, stage: StageConfig) -> None:
-        """Validate, or take the mean training loss, and let the criterion see it."""
+    def _look(self, stage: StageConfig) -> bool:
+        """Validate, or take the mean training loss, and let the criterion see it; False if told to stop on the way."""
         state, progress = self.state, self.state.progress
         if not self.validation:
             if progress.loss_count:
                 state.criterion.observe(progress.loss_sum / progress.loss_count)
             progress.loss_sum, progress.loss_count = 0.0, 0
-            return
+            progress.looked_at = progress.stage_step
+            return True
         average: RegistrationNetwork = state.average  # type: ignore[assignment]
-        outcome = self.outcome = self.validation.outcome(average, stage)
+        # a signal ends it, not --minutes: runs of less than a validation would never get beyond it
+        outcome = self.validation.outcome(average, stage, self.asked)
+        if outcome is None:
+            return False
+        self.outcome = outcome
+        progress.looked_at = progress.stage_step
         if self.record is not None:
             self.record.validation(progress.step, stage, outcome)
             if self.record.shows_pictures:
@@ -297,18 +317,20 @@ class _Trainer:
             state.best = {k: v.clone() for k, v in state.average.state_dict().items()}
             state.outcome = vars(outcome)
             self._export(state.average)
+        return True
 
-    def _end(self, stage: StageConfig) -> None:
-        """What the next stage starts from is the best average, not the last step's weights."""
+    def _end(self, stage: StageConfig) -> bool:
+        """What the next stage starts from is the best average, not the last step's weights; False if told to stop."""
         state, progress = self.state, self.state.progress
-        if progress.stage_step % self.config.validate_every != 0:
-            self._look(stage)
+        if progress.looked_at != progress.stage_step and not self._look(stage):
+            self._save()
+            return False
         if state.best is not None:
             state.average.load_state_dict(state.best)
         self.model.load_state_dict(state.average.state_dict())
         state.best = state.optimizer = None
         progress.stage += 1
-        progress.stage_step, progress.stage_seconds = 0, 0.0
+        progress.stage_step, progress.stage_seconds, progress.looked_at = 0, 0.0, None
         progress.loss_sum, progress.loss_count = 0.0, 0
         state.criterion = Criterion(None, 0)
         self._export(state.average)
@@ -316,6 +338,7 @@ class _Trainer:
         self._save()
         if self.record is not None:
             self.record.curves()
+        return True
 
     # ---------------------------------------------------------- disk
 

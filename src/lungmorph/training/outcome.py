@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -85,11 +85,14 @@ def evaluated(
     levels: int | None,
     lncc_radius: int,
     objective: Objective | None,
+    stop: Callable[[], bool] | None = None,
 ) -> Sums:
-    """What :func:`evaluate` takes the means of."""
+    """What :func:`evaluate` takes the means of; of the pairs until ``stop``, asked before each, says so."""
     device = next(network.parameters()).device
     sums: Sums = dict.fromkeys(("lncc", "folded", "error_mm", "start_mm", "loss"), (0.0, 0))
     for source_pair in pairs:
+        if stop is not None and stop():
+            break
         pair = prepared(source_pair, network.config, device)
         outputs = answers(network, pair, levels, objective is not None and objective.both_ways)
         found = measured(

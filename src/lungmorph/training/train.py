@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from .checkpoint import check_folder
 from .config import TrainingConfig
 from .data import make_data, plan
-from .fabric import check_batch, launched, left
+from .fabric import check_batch, launched, left, processes_of
 from .judge import judge, save_judgement, summary
 from .loop import run
 from .patients import check_patients, save_patients
@@ -63,20 +64,21 @@ def train(
         FloatingPointError: the loss is no longer finite; with what to try.
     """
     folder = Path(folder)
-    check_folder(folder, config, resume)
-    first_network(config)
+    # before there are processes, each of which would say it
+    check_batch(config, processes_of(config.device)[0])
+    resumed = check_folder(folder, config, resume)
+    first_network(config, resumed)
     planned = plan(config, folder)
     check_patients(folder, planned)
     fabric = launched(config.device)
     try:
-        check_batch(config, fabric)
         told = progress if fabric.is_global_zero else None
         data = make_data(config, planned, fabric, told)
         if fabric.is_global_zero:
             save_patients(folder, planned)
             for line in planned.problems:
                 log.warning("problem: %s", line)
-        card = {"config": _without_folders(config.model_dump())}
+        card = {"config": _card(config)}
         result = run(
             config,
             data.source,
@@ -100,12 +102,8 @@ def train(
         left(fabric)
 
 
-def _without_folders(value: Any) -> Any:
-    """A config for the card of weights, JSON-ready: files by their names, for weights are given away."""
-    if isinstance(value, dict):
-        return {key: _without_folders(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_folders(inner) for inner in value]
-    if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute()):
-        return Path(value).name
-    return value
+def _card(config: TrainingConfig) -> dict[str, Any]:
+    """A config for the card of weights, JSON-ready: they are given away, and tell nothing of patients and folders."""
+    told = json.loads(config.model_dump_json(exclude={"data"}))
+    init = None if config.init is None else Path(config.init).name
+    return told | {"data": config.data.for_card(), "init": init}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,8 +36,16 @@ class Validation:
     def __bool__(self) -> bool:
         return len(self._pairs) > 0
 
-    def outcome(self, network: RegistrationNetwork, stage: StageConfig) -> Outcome:
-        """Means over all pairs, with the loss of the stage's last output."""
+    def outcome(
+        self,
+        network: RegistrationNetwork,
+        stage: StageConfig,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Outcome | None:
+        """Means over all pairs, with the loss of the stage's last output.
+
+        None, in all processes, where ``stop``, asked before each pair, ended it in one of them.
+        """
         loss, rank, world = (
             self._config.loss_of(stage),
             self._fabric.global_rank,
@@ -45,9 +53,11 @@ class Validation:
         )
         objective = Objective(loss, self._config.model, at_level=self._config.loss_at == "level")
         mine = self._pairs[rank::world]
-        sums = evaluated(network, mine, stage.levels, loss.lncc_radius, objective)
+        sums = evaluated(network, mine, stage.levels, loss.lncc_radius, objective, stop)
         flat = {f"{name} {i}": float(v) for name, pair in sums.items() for i, v in enumerate(pair)}
         flat = summed(self._fabric, flat)
+        if round(flat["lncc 1"]) < len(self._pairs):
+            return None
         return outcome_of({name: (flat[f"{name} 0"], round(flat[f"{name} 1"])) for name in sums})
 
     @torch.no_grad()

@@ -14,17 +14,21 @@ from .config import TrainingConfig
 log = logging.getLogger(__name__)
 
 
-def first_network(config: TrainingConfig) -> RegistrationNetwork:
+def first_network(config: TrainingConfig, resumed: bool = False) -> RegistrationNetwork:
     """A network with fresh weights, or with those of ``config.init`` as far as they go.
 
     A level after the last one of ``init`` begins as a copy of that, if it is built alike: what finds a
     rest of the motion can find the rest of the rest. Otherwise it begins fresh.
 
+    Args:
+        config: of the run.
+        resumed: its weights are going to come from a checkpoint: ``init`` need not be there any more.
+
     Raises:
         InputError: ``init`` is no weights file, or one of another architecture.
     """
     network = build(config.model, config.seed)
-    if config.init is None:
+    if config.init is None or resumed:
         return network
     given, theirs, _ = load_model(config.init)
     mine = config.model
