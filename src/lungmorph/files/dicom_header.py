@@ -19,79 +19,12 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
-from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage, RTStructureSetStorage
 
 from ..errors import InputError
 from .dicom_mark import dicom_mark
+from .dicom_tags import DECIMAL, PLACE_TAGS, READ_TAGS, STORY_TAGS, WHOLE
 
-#: A value of these that cannot be parsed makes the file unusable: so many decimal numbers ...
-_DECIMAL = {
-    "ImagePositionPatient": 3,
-    "ImageOrientationPatient": 6,
-    "PixelSpacing": 2,
-    "GantryDetectorTilt": 1,
-    "RescaleSlope": 1,
-    "RescaleIntercept": 1,
-}
-#: ... or one whole number.
-_WHOLE = (
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "NumberOfFrames",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "BitsAllocated",
-)
-PLACE_TAGS = (
-    "SOPClassUID",
-    "SeriesInstanceUID",
-    "Modality",
-    *_DECIMAL,
-    *_WHOLE,
-)
-#: Read by :func:`text` and :func:`number`, for which a broken value is none.
-STORY_TAGS = (
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "FrameOfReferenceUID",
-    "PatientID",
-    "PatientName",
-    "StudyDate",
-    "SeriesDate",
-    "AcquisitionDate",
-    "ContentDate",
-    "StudyDescription",
-    "SeriesDescription",
-    "SeriesNumber",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "ImageType",
-    "ImageComments",
-    "PhotometricInterpretation",
-    "RescaleType",
-    "ProtocolName",
-    "AcquisitionProtocolDescription",
-    "DerivationDescription",
-    "ScanOptions",
-    "ConvolutionKernel",
-    "SliceThickness",
-    "InstanceNumber",
-    "NominalPercentageOfRespiratoryPhase",
-    "NominalPercentageOfCardiacPhase",
-    "TemporalPositionIdentifier",
-    "TemporalPositionIndex",
-    "NumberOfTemporalPositions",
-    "AcquisitionNumber",
-    "TriggerTime",
-    "AcquisitionDateTime",
-    "AcquisitionTime",
-    "ContentTime",
-)
-_FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_TAGS = [Tag(name) for name in (*PLACE_TAGS, *STORY_TAGS, *_FRAMES)]
 #: What pydicom raises where a file is damaged.
 UNREADABLE = (
     InvalidDicomError,
@@ -151,7 +84,7 @@ def read_header(path: Path) -> Header | None:
             read = pydicom.dcmread(
                 path,
                 stop_before_pixels=True,
-                specific_tags=list(_TAGS),
+                specific_tags=list(READ_TAGS),
                 force=begins == "bare",
             )
             of_ct = text(read, "Modality") == "CT"
@@ -299,9 +232,9 @@ def _check_value(tag: str, value: Any) -> None:
     if parts in ((), ("",)):
         return  # an empty element: absent
     try:
-        if tag in _DECIMAL:
-            good = len(parts) == _DECIMAL[tag] and all(isfinite(float(part)) for part in parts)
-        elif tag in _WHOLE:  # the padding of an unknown transfer syntax comes as bytes
+        if tag in DECIMAL:
+            good = len(parts) == DECIMAL[tag] and all(isfinite(float(part)) for part in parts)
+        elif tag in WHOLE:  # the padding of an unknown transfer syntax comes as bytes
             good = len(parts) == 1 and (isinstance(parts[0], bytes) or int(parts[0]) >= -(1 << 31))
         else:
             return

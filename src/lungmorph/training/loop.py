@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 from ..files import remove_unfinished
 from ..networks import RegistrationNetwork, save_model
 from .average import update_average
+from .budget import learning_rate, seconds_left, spent
 from .checkpoint import CHECKPOINT, Progress, State, check_folder, read_checkpoint
 from .config import TrainingConfig
+from .divergence import ADVICE, diverged, run_away
 from .fabric import check_batch, launched, summed
 from .outcome import Outcome
 from .record import Record
 from .source import Pair, PairSource, at_factor, stream
 from .stage_config import StageConfig
 from .status import RunResult, Status
-from .step import Stepper, diverged
+from .step import Stepper
 from .stopping import Criterion
 from .validation import Validation
 from .warm_start import first_network
@@ -31,21 +33,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 log = logging.getLogger(__name__)
-
-#: For a run whose numbers are no longer finite, by its precision.
-ADVICE = {
-    precision: (
-        f"lower learning_rate, raise the weight of diffusion, {change}or look for damaged images; "
-        "the last checkpoint is whole, and the command with the change goes on from it"
-    )
-    for precision, change in (
-        ("16-mixed", "use device.precision bf16-mixed or 32-true, "),
-        ("bf16-mixed", "use device.precision 32-true, "),
-        ("32-true", ""),
-    )
-}
-#: No weight of a network that has learned anything is larger.
-LARGEST_WEIGHT = 1e6
 
 
 def run(
@@ -182,7 +169,7 @@ class _Trainer:
             if self._anybody(self.told_to_stop()):
                 self._save()
                 return False
-            numbers = stepper.step(pairs, stage.learning_rate * self._schedule(stage))
+            numbers = stepper.step(pairs, learning_rate(progress, stage, self.config.warmup_steps))
             if wrong := diverged(numbers, self.config.device.precision):
                 raise FloatingPointError(
                     f"{wrong} at step {progress.step} of stage {stage.name}: {self._advice}"
@@ -232,7 +219,9 @@ class _Trainer:
         return stream(at_factor(self.source, stepper.reduced), numbers, self.config.workers)
 
     def _over(self, stage: StageConfig) -> bool:
-        reached = self.state.criterion.reached or ("budget" if self._spent(stage) >= 1 else "")
+        reached = self.state.criterion.reached or (
+            "budget" if spent(self.state.progress, stage) >= 1 else ""
+        )
         if reached:
             log.info("stage %s ends: %s", stage.name, reached)
         return bool(reached)
@@ -246,20 +235,6 @@ class _Trainer:
         on_time = progress.stage_step % self.config.validate_every == 0
         return on_time and progress.looked_at != progress.stage_step
 
-    def _spent(self, stage: StageConfig) -> float:
-        """Share of the stage's budget that is used up, of steps or of time, whichever is more."""
-        progress = self.state.progress
-        steps = progress.stage_step / stage.max_steps
-        if stage.max_minutes is None:
-            return steps
-        return max(steps, progress.stage_seconds / (60 * stage.max_minutes))
-
-    def _schedule(self, stage: StageConfig) -> float:
-        """Linear warm-up, then half a cosine down to a hundredth."""
-        warmup = (self.state.progress.stage_step + 1) / max(self.config.warmup_steps, 1)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(self._spent(stage), 1)))
-        return min(warmup, 1) * max(cosine, 0.01)
-
     def _anybody(self, wish: bool) -> bool:
         return summed(self.fabric, {"wish": float(wish)})["wish"] > 0
 
@@ -267,9 +242,6 @@ class _Trainer:
         if self.watch is None or not self.fabric.is_global_zero:
             return
         progress = self.state.progress
-        left = (stage.max_steps - progress.stage_step) / rate
-        if stage.max_minutes is not None:
-            left = min(left, max(60 * stage.max_minutes - progress.stage_seconds, 0.0))
         self.watch(
             Status(
                 stage.name,
@@ -279,7 +251,7 @@ class _Trainer:
                 numbers["loss"],
                 self.outcome,
                 numbers["pairs_per_second"],
-                left,
+                seconds_left(progress, stage, rate),
                 len(self.config.stages) - progress.stage - 1,
             )
         )
@@ -345,11 +317,8 @@ class _Trainer:
     def _save(self) -> None:
         progress = self.state.progress
         # the loss of the next step would tell; but what a run goes on from must be whole
-        largest = max(float(weight.detach().abs().max()) for weight in self.model.parameters())
-        if not largest < LARGEST_WEIGHT:
-            raise FloatingPointError(
-                f"a weight of {largest:.2g} at step {progress.step}: {self._advice}"
-            )
+        if wrong := run_away(self.model):
+            raise FloatingPointError(f"{wrong} at step {progress.step}: {self._advice}")
         self.state.precision = self.fabric.strategy.precision.state_dict()
         if self.fabric.is_global_zero:
             self.state.save(self._checkpoint, self.config)

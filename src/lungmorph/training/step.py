@@ -102,12 +102,3 @@ class Stepper:
             own_lattice=self.at_level,
         )
         return self.objective(outputs, self.stage.weights, batch)
-
-
-def diverged(numbers: dict[str, float], precision: str) -> str:
-    """What is no longer finite, or "". With 16-bit floats a step whose gradient is infinite is skipped."""
-    if not math.isfinite(numbers["loss"]):
-        return f"the loss is {numbers['loss']}"
-    if not math.isfinite(numbers["gradient"]) and precision != "16-mixed":
-        return f"the gradient is {numbers['gradient']}"
-    return ""
