@@ -18,6 +18,7 @@ from tests.training.blobs import MODEL, SHAPE, Blobs, config, curve, rows
 
 from lungmorph.networks import LevelConfig, MultiLevelConfig, load_model
 from lungmorph.training import LossWeights, StageConfig, Status, TrainingConfig, evaluate, run
+from lungmorph.training.status import RunResult
 
 ROOT = Path(__file__).parents[2]
 
@@ -130,6 +131,15 @@ def test_landmark_error_falls(trained: Trained, held_out: list[Any]) -> None:
     assert float(seen[-1]["error_mm"]) < 0.4 * float(seen[-1]["start_mm"])
 
 
+def same_in_the_end(whole: RunResult, parts: RunResult, folder: Path) -> None:
+    """Curves and weights of a run, in "whole", and of one that was stopped and went on, in "parts"."""
+    assert parts.finished
+    for name in ("train.csv", "validation.csv"):
+        assert curve(folder / "whole" / name) == curve(folder / "parts" / name)
+    for key, value in whole.network.state_dict().items():
+        assert torch.equal(value, parts.network.state_dict()[key]), key
+
+
 def test_stopped_twice_and_resumed_gives_the_same_curve(
     tmp_path: Path, held_out: list[Any]
 ) -> None:
@@ -148,12 +158,7 @@ def test_stopped_twice_and_resumed_gives_the_same_curve(
         )
         assert not result.finished
         assert result.steps == last
-    parts = run(small, Marked(), held_out[:1], tmp_path / "parts")
-    assert parts.finished
-    for name in ("train.csv", "validation.csv"):
-        assert curve(tmp_path / "whole" / name) == curve(tmp_path / "parts" / name)
-    for key, value in whole.network.state_dict().items():
-        assert torch.equal(value, parts.network.state_dict()[key]), key
+    same_in_the_end(whole, run(small, Marked(), held_out[:1], tmp_path / "parts"), tmp_path)
 
 
 def test_stopped_within_validations_and_resumed_gives_the_same_curve(
@@ -173,12 +178,7 @@ def test_stopped_within_validations_and_resumed_gives_the_same_curve(
         result = run(small, Marked(), held_out[:3], tmp_path / "parts", stop=stop)
         assert not result.finished, sitting
         assert asked[0] <= last + 1  # no other pair is looked at
-    parts = run(small, Marked(), held_out[:3], tmp_path / "parts")
-    assert parts.finished
-    for name in ("train.csv", "validation.csv"):
-        assert curve(tmp_path / "whole" / name) == curve(tmp_path / "parts" / name)
-    for key, value in whole.network.state_dict().items():
-        assert torch.equal(value, parts.network.state_dict()[key]), key
+    same_in_the_end(whole, run(small, Marked(), held_out[:3], tmp_path / "parts"), tmp_path)
 
 
 def start(script: str, folder: Path) -> subprocess.CompletedProcess[str]:

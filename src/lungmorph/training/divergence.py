@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import nn
 
 #: By the run's precision.
@@ -33,5 +34,6 @@ def diverged(numbers: dict[str, float], precision: str) -> str:
 
 def run_away(model: nn.Module) -> str:
     """The weight that is too large or no number, or ""."""
-    largest = max(float(weight.detach().abs().max()) for weight in model.parameters())
+    # of tensors: Python's max passes over a nan that does not come first
+    largest = float(torch.stack([w.detach().abs().max() for w in model.parameters()]).max())
     return "" if largest < LARGEST_WEIGHT else f"a weight of {largest:.2g}"
