@@ -14,7 +14,7 @@ from lungmorph.networks import (
     preprocess,
     two_level,
 )
-from lungmorph.networks.blocks import Convolution, FieldUpsampling, doubled
+from lungmorph.networks.blocks import Convolution, FieldUpsampling, InstanceNorm, doubled, together
 from lungmorph.networks.config import config_from_json
 from lungmorph.ops import jacobian_determinant, warp
 
@@ -229,3 +229,23 @@ def test_weights_learn_from_thin_maps_in_bfloat16_as_in_float32():
         y.float().square().mean().backward()
         found.append(convolution.weight.grad.clone())
     torch.testing.assert_close(found[1], found[0], rtol=0.02, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 3, 4, 5), (2, 6, 3, 4, 5), (1, 6, 1, 1, 1)])
+def test_instance_norm_does_not_mind_how_channels_lie_in_memory(shape):
+    norm = InstanceNorm(6)
+    with torch.no_grad():
+        norm.weight.copy_(torch.linspace(0.5, 2, 6))
+        norm.bias.copy_(torch.linspace(-1, 1, 6))
+    image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    found = []
+    for x in (image.clone(), together(image)):
+        y = norm(x.requires_grad_())
+        wanted = (x, norm.weight, norm.bias)
+        # not the plain sum of squares, which is the same for all normalised images
+        found.append((y, *torch.autograd.grad((y * y.sigmoid()).sum(), wanted)))
+    for plain, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, plain, rtol=1e-4, atol=1e-5)
+    if shape[2] > 1:
+        expected = F.instance_norm(image, weight=norm.weight, bias=norm.bias)
+        torch.testing.assert_close(found[1][0], expected, rtol=1e-4, atol=1e-5)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from scipy import ndimage
 
@@ -13,6 +14,13 @@ def test_box_mean_is_scipys_uniform_filter() -> None:
         sides = 2 * along_xyz[::-1] + 1
         expected = ndimage.uniform_filter(IMAGE[0, 1].numpy(), sides, mode="nearest")
         np.testing.assert_allclose(box_mean(IMAGE, radius)[0, 1], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 5, 6, 7), (1, 1, 1, 2, 3)])  # also shorter than the box
+@pytest.mark.parametrize("radius", [1, 2, 4, (0, 1, 2)])
+def test_the_gradient_of_a_box_mean_is_that_of_differences(shape, radius) -> None:
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: box_mean(x, radius), image.requires_grad_())
 
 
 def test_gaussian_is_scipys_per_axis() -> None:

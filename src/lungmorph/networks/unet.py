@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from .blocks import Convolution, ResidualBlock, doubled
+from .blocks import Convolution, ResidualBlock, doubled, together
 from .config import Norm
 
 
@@ -32,7 +32,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, D, H, W) -> (B, features[0], D, H, W); sizes multiples of 2**(depth - 1)."""
-        x = self.encoder[0](self.stem(x))
+        x = self.encoder[0](self.stem(together(x)))
         skips = []
         for down, stage in zip(self.down, list(self.encoder)[1:], strict=True):
             skips.append(x)

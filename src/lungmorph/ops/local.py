@@ -7,11 +7,15 @@ exact in float32.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from typing import Any
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 #: Half-widths in voxels: one for all axes, or along (x, y, z).
 Radius = int | tuple[int, int, int]
@@ -27,21 +31,62 @@ def box_mean(image: Tensor, radius: Radius) -> Tensor:
     Returns:
         (B, C, D, H, W).
     """
+    found: Tensor = _BoxMean.apply(image, _along_axes(radius))
+    return found
+
+
+class _BoxMean(torch.autograd.Function):
+    """:func:`box_mean`, whose gradient is again a few sums: autograd's own makes an image for every shifted view."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, radii: tuple[int, int, int]) -> Tensor:
+        ctx.radii = radii
+        return _over_boxes(image, radii, _sums)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _over_boxes(gradient, ctx.radii, _sums_to), None
+
+
+def _over_boxes(
+    image: Tensor, radii: tuple[int, int, int], along: Callable[[Tensor, int, int], Tensor]
+) -> Tensor:
     count = 1
-    for axis, half in enumerate(_along_axes(radius)):
-        if half == 0:
-            continue
-        dim, width = 4 - axis, 2 * half + 1
-        count *= width
-        size = image.shape[dim]
-        ends = [0] * 6
-        ends[2 * axis] = ends[2 * axis + 1] = half
-        padded = F.pad(image, ends, mode="replicate")
-        total = padded.narrow(dim, 0, size).clone()
-        for offset in range(1, width):
-            total += padded.narrow(dim, offset, size)
-        image = total
+    for axis, half in enumerate(radii):
+        if half > 0:
+            count *= 2 * half + 1
+            image = along(image, axis, half)
     return image / count
+
+
+def _sums(image: Tensor, axis: int, half: int) -> Tensor:
+    """Sum over the neighbours within ``half`` along an axis; the border voxel is repeated."""
+    dim, size = 4 - axis, image.shape[4 - axis]
+    ends = [0] * 6
+    ends[2 * axis] = ends[2 * axis + 1] = half
+    padded = F.pad(image, ends, mode="replicate")
+    total = padded.narrow(dim, 0, size).clone()
+    for offset in range(1, 2 * half + 1):
+        total += padded.narrow(dim, offset, size)
+    return total
+
+
+def _sums_to(gradient: Tensor, axis: int, half: int) -> Tensor:
+    """The transpose of :func:`_sums`: what every voxel is given by the sums that it is part of."""
+    dim, size = 4 - axis, gradient.shape[4 - axis]
+    total = gradient.clone()
+    for offset in range(1, min(half, size - 1) + 1):
+        rest = size - offset
+        total.narrow(dim, offset, rest).add_(gradient.narrow(dim, 0, rest))
+        total.narrow(dim, 0, rest).add_(gradient.narrow(dim, offset, rest))
+    # a sum that reaches over the border has taken the border voxel for every step beyond it
+    for place in range(min(half, size)):
+        total.select(dim, 0).add_(gradient.select(dim, place), alpha=half - place)
+        total.select(dim, size - 1).add_(
+            gradient.select(dim, size - 1 - place), alpha=half - place
+        )
+    return total
 
 
 def _along_axes(radius: Radius) -> tuple[int, int, int]:
