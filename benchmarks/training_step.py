@@ -110,10 +110,14 @@ def naive_loss(fixed: Tensor, moving: Tensor, lungs: Tensor, field: Tensor) -> T
     return 1 - alike[lungs].mean() + 0.5 * rough
 
 
-def naive(stage: int, made: TrainingPairs) -> tuple[Callable[[], object], Callable[[], object], int]:
+def naive(
+    stage: int, made: TrainingPairs
+) -> tuple[Callable[[], object], Callable[[], object], int]:
     """What makes a pair, what takes a step on one, and how many weights learn."""
     patient = made.pair(0)
-    image, mask = (F.interpolate(patient[name].float(), SHAPE) for name in ("moving", "moving_mask"))
+    image, mask = (
+        F.interpolate(patient[name].float(), SHAPE) for name in ("moving", "moving_mask")
+    )
     coarse, level = NaiveLevel(2), NaiveLevel(2 if stage == 0 else 1)
     optimizer = torch.optim.Adam(level.parameters(), 1e-3)
     pair = naive_pair(image, mask)

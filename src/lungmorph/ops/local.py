@@ -8,7 +8,6 @@ exact in float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
 from typing import Any
 
 import numpy as np
@@ -83,9 +82,7 @@ def _sums_to(gradient: Tensor, axis: int, half: int) -> Tensor:
     # a sum that reaches over the border has taken the border voxel for every step beyond it
     for place in range(min(half, size)):
         total.select(dim, 0).add_(gradient.select(dim, place), alpha=half - place)
-        total.select(dim, size - 1).add_(
-            gradient.select(dim, size - 1 - place), alpha=half - place
-        )
+        total.select(dim, size - 1).add_(gradient.select(dim, size - 1 - place), alpha=half - place)
     return total
 
 
