@@ -43,7 +43,7 @@ class _BoxMean(torch.autograd.Function):
         return _over_boxes(image, radii, _sums)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return _over_boxes(gradient, ctx.radii, _sums_to), None
 
