@@ -9,20 +9,28 @@ from pathlib import Path
 
 
 class CsvLog:
-    """A CSV with fixed columns, the first of which is ``step``.
+    """A CSV with fixed columns, the first of which are ``step`` and ``stage``.
 
     Args:
         path: of the file; created with its header if it is not there.
         columns: names.
         keep_to: a resumed run drops the rows after this step, which it is going to write again.
+        again: and that of this stage at that step, if it is going to write it again.
     """
 
-    def __init__(self, path: Path, columns: tuple[str, ...], keep_to: int) -> None:
+    def __init__(
+        self, path: Path, columns: tuple[str, ...], keep_to: int, again: str | None = None
+    ) -> None:
         self.path, self.columns = path, columns
         kept: list[dict[str, str]] = []
         if path.exists():
             with path.open(newline="") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= keep_to]
+                kept = [
+                    row
+                    for row in csv.DictReader(file)
+                    if int(row["step"]) < keep_to
+                    or (int(row["step"]) == keep_to and row["stage"] != again)
+                ]
         temporary = path.with_name(f".{path.name}.part")
         with temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)

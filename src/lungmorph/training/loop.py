@@ -121,10 +121,13 @@ class _Trainer:
         if began:
             self._restore()
         fabric.barrier()
-        step = self.state.progress.step
+        self.record: Record | None = None
         if fabric.is_global_zero:
             remove_unfinished(folder)
-        self.record = Record(folder, config, step) if fabric.is_global_zero else None
+            progress = self.state.progress
+            left = progress.stage < len(config.stages)
+            again = config.named_stage(progress.stage).name if left and self._due() else None
+            self.record = Record(folder, config, progress.step, again)
 
     def run(self) -> RunResult:
         """All stages that are left, or as many steps as there is time for."""

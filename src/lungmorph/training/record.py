@@ -41,16 +41,20 @@ class Record:
         folder: of the run; it exists.
         config: of the run.
         step: from which it goes on: later rows of an earlier sitting are dropped.
+        looks_again: the stage that has yet to be validated at that step, if one has; an earlier sitting that was killed may have
+            left the row and no checkpoint after it.
     """
 
-    def __init__(self, folder: Path, config: TrainingConfig, step: int) -> None:
+    def __init__(
+        self, folder: Path, config: TrainingConfig, step: int, looks_again: str | None = None
+    ) -> None:
         self.folder = folder
         self._drawn = time.monotonic()
         save_config(config, folder / "config.yaml")
         with replacing(folder / "versions.json") as temporary:
             temporary.write_text(json.dumps(versions() | {"seed": config.seed}, indent=2) + "\n")
         self._train = CsvLog(folder / "train.csv", TRAIN_COLUMNS, step)
-        self._validation = CsvLog(folder / "validation.csv", VALIDATION_COLUMNS, step)
+        self._validation = CsvLog(folder / "validation.csv", VALIDATION_COLUMNS, step, looks_again)
         self._board: Any = _board(folder / "tensorboard", step) if config.tensorboard else None
         self._file = logging.FileHandler(folder / "log.txt", delay=True)
         self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
