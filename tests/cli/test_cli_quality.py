@@ -10,7 +10,9 @@ import pytest
 import SimpleITK as sitk
 
 from lungmorph.cli import main
+from lungmorph.errors import InputError
 from lungmorph.files import write_image, write_landmark_pairs, write_transform
+from lungmorph.registration import witnesses
 from lungmorph.simulate import SimulatedPair
 from lungmorph.space import Affine
 
@@ -85,6 +87,23 @@ def test_the_truth_passes_all_but_a_doubt_once_there_is_a_way_back(
     page = (tmp_path / "out" / "report.html").read_text()
     assert "moving.nii.gz" in page
     assert f'id="verdict">{found["verdict"]}<' in page
+
+
+def refusing(*_: object, names: tuple[str, str], **__: object) -> None:
+    raise InputError(f"{names[0]} and {names[1]}", expected="a common part", found="none")
+
+
+def test_what_cannot_be_judged_by_a_way_back_is_refused_by_the_names_of_the_files(
+    files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(witnesses, "register", refusing)
+    assert call(*given(files, files / "truth.nii.gz"), "-o", tmp_path / "out") == 2
+    scans = f"error: {files / 'moving.nii.gz'} and {files / 'fixed.nii.gz'}: expected"
+    assert capsys.readouterr().err.startswith(scans)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_shift_of_another_tool_fails_and_says_why(

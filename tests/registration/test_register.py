@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from tests.geometry import to_sitk
 from lungmorph import Landmarks, Volume, register
 from lungmorph.errors import InputError
 from lungmorph.files import read_transform
-from lungmorph.registration import PRESETS, Registration, memory
+from lungmorph.registration import PRESETS, Registration, memory, witnesses
 from lungmorph.registration.presets import CHECK_MM
 from lungmorph.simulate import SimulatedPair
 from lungmorph.space import DisplacementField
@@ -137,6 +138,19 @@ def test_the_transform_alone_is_the_same_transform(result: Registration, tmp_pat
     assert torch.equal(whole.data, alone.data)
     saved = json.loads((tmp_path / "alone" / "metrics.json").read_text())
     assert saved == {"seconds": result.seconds, "settings": result.settings}
+
+
+def test_a_way_back_that_is_refused_is_so_by_the_names_of_the_scans(
+    result: Registration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*_: object, names: tuple[str, str], **__: object) -> None:
+        raise InputError(f"{names[0]} and {names[1]}", expected="a common part", found="none")
+
+    monkeypatch.setattr(witnesses, "register", refusing)
+    called = {**result.settings, "fixed": "base.nii", "moving": "apex.nii"}
+    with pytest.raises(InputError, match=r"apex\.nii and base\.nii: .*common"):
+        dataclasses.replace(result, settings=called).save(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_more_memory_than_there_is(

@@ -224,9 +224,8 @@ def test_killed_run_loses_at_most_one_validation_interval(tmp_path: Path) -> Non
     small = config((30,), 0, model=one, validate_every=4, checkpoint_minutes=60)
     source = Blobs()
     validation = [Blobs(seed=9).pair(0)]
-    with (
-        one_thread()
-    ):  # as the killed one had: sums are the same to the last bit for as many threads only
+    # as the killed one had: sums are the same to the last bit for as many threads only
+    with one_thread():
         again = run(small, source, validation, folder)
         assert source.asked == list(range(8, 30))  # step 8 was the last validation
         whole = run(small, Blobs(), validation, tmp_path / "whole")

@@ -47,8 +47,7 @@ class Convolution(nn.Conv3d):
 def together(x: Tensor) -> Tensor:
     """(B, C, D, H, W) with the channels of a voxel side by side in memory, where that is faster: on the CPU.
 
-    What is made of such a tensor is like it. oneDNN's convolutions are faster so, and interpolation takes an eighth of the time:
-    a U-Net body answers in three quarters of the time, and learns in four fifths.
+    What is made of such a tensor is like it. oneDNN's convolutions are faster so, and interpolation takes an eighth of the time.
     """
     return x.contiguous(memory_format=torch.channels_last_3d) if x.device.type == "cpu" else x
 
@@ -73,7 +72,7 @@ def full_precision(field: Tensor) -> Tensor:
 
 
 class InstanceNorm(nn.GroupNorm):
-    """Instance norm as a group norm of one channel a group: three times faster on the CPU.
+    """Instance norm as a group norm of one channel a group, three times faster on the CPU, or image by image as a batch norm.
 
     Unlike torch's, it takes a lattice of a single voxel (giving its bias), which the deepest
     resolution of a small image may be.
@@ -84,10 +83,14 @@ class InstanceNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, features, D, H, W), same shape out."""
-        if len(x) == 1 and x[0, 0].numel() > 1 and _are_together(x):
-            # of one image it is a batch norm, whose gradient is ten times as fast as a group norm's for such tensors
-            return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
-        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        if x[0, 0].numel() == 1 or not _are_together(x):
+            return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        # of one image it is a batch norm, whose gradient is five to ten times as fast for such tensors
+        images = [
+            F.batch_norm(image, None, None, self.weight, self.bias, training=True, eps=self.eps)
+            for image in x.split(1)
+        ]
+        return images[0] if len(images) == 1 else torch.cat(images)
 
 
 def normalization(features: int, norm: Norm) -> nn.Module:

@@ -30,6 +30,7 @@ def register_witnesses(
     moving_lungs: Volume,
     there: Transform | None = None,
     *,
+    names: tuple[str, str] = ("fixed image", "moving image"),
     model: str | None = None,
     levels: int | None = None,
     device: str = "cpu",
@@ -44,9 +45,12 @@ def register_witnesses(
         fixed, moving: CT in HU, as in the registration in question.
         fixed_lungs, moving_lungs: their masks.
         there: how the pair itself is registered at ``CHECK_MM``, if that is known already.
+        names: of both scans, for errors.
         model, levels, device, progress: as in :func:`lungmorph.register`. Where memory is short, they are coarser.
+
+    Raises:
+        InputError: as :func:`lungmorph.register`: what goes one way may not go the other.
     """
-    names = ("fixed image", "moving image")
     scans, lungs = (fixed, moving), (fixed_lungs, moving_lungs)
 
     count = 2 if there is None else 1

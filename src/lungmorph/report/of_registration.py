@@ -40,6 +40,7 @@ def write_quality(
         result.fixed_lungs,
         result.moving_lungs,
         result.coarse and result.coarse(),
+        names=(settings["fixed"], settings["moving"]),
         model=settings.get("model"),
         levels=0 if settings.get("model") is None else None,
         device=settings.get("device", "cpu"),

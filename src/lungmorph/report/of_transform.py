@@ -62,7 +62,7 @@ def write_quality_of(
     pair = prepare(fixed, moving, fixed_mask, moving_mask, names)
     images = pair.fixed, pair.moving, pair.fixed_lungs, pair.moving_lungs
     # the error network knows LungMorph's way back and no other
-    own = register_witnesses(*images, progress=progress)
+    own = register_witnesses(*images, names=names, progress=progress)
     scans = dict(zip(("fixed", "moving"), names, strict=True))
     transform_name = ", then ".join(transform_names)
     record = judged(scans, transform_name, tolerances_name)
